@@ -1,0 +1,293 @@
+//! One capture in memory, and how captures are put together.
+
+use crate::column::{ColumnMut, Reference};
+use crate::tables::{
+    AnnotationTable, ApiCallTable, CounterTable, CpuOpTable, GraphLaunchTable, KernelTable,
+    MemcpyTable, MemsetTable, OverheadTable, SpanTable, StepMemberTable, StepTable, SyncTable,
+    Table, TableKind,
+};
+use crate::{CaptureInfo, Dimensions, NONE_U32, ProblemLedger, ShapeTable, StringId, StringTable};
+
+/// One capture in memory.
+///
+/// Rows of every table with times are in order of start once [`Timeline::sort`] ran; importers
+/// and the file reader hand out sorted timelines.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Timeline {
+    /// What the capture as a whole is.
+    pub info: CaptureInfo,
+    /// Names.
+    pub strings: StringTable,
+    /// Launch shapes.
+    pub shapes: ShapeTable,
+    /// Processes, devices, streams, threads and other small lists.
+    pub dimensions: Dimensions,
+    /// Kernels.
+    pub kernels: KernelTable,
+    /// Copies.
+    pub memcpys: MemcpyTable,
+    /// Fills.
+    pub memsets: MemsetTable,
+    /// API calls.
+    pub api_calls: ApiCallTable,
+    /// Waits.
+    pub syncs: SyncTable,
+    /// Graph launches traced as a whole.
+    pub graph_launches: GraphLaunchTable,
+    /// The profiler's own cost.
+    pub overheads: OverheadTable,
+    /// Annotations and NVTX ranges.
+    pub annotations: AnnotationTable,
+    /// Operators and Python functions.
+    pub cpu_ops: CpuOpTable,
+    /// Request spans.
+    pub spans: SpanTable,
+    /// Engine steps.
+    pub steps: StepTable,
+    /// Requests in steps.
+    pub step_members: StepMemberTable,
+    /// Counter samples.
+    pub counters: CounterTable,
+    /// What was lost, repaired or doubted.
+    pub problems: ProblemLedger,
+}
+
+macro_rules! table_fields {
+    ($($kind:ident => $($field:ident).+;)*) => {
+        impl Timeline {
+            /// Every table, dimension lists first.
+            pub fn tables(&self) -> Vec<&dyn Table> {
+                vec![$(&self.$($field).+),*]
+            }
+
+            /// Every table, dimension lists first.
+            pub fn tables_mut(&mut self) -> Vec<&mut dyn Table> {
+                vec![$(&mut self.$($field).+),*]
+            }
+
+            /// The table of one kind.
+            pub fn table(&self, kind: TableKind) -> &dyn Table {
+                match kind { $(TableKind::$kind => &self.$($field).+,)* }
+            }
+
+            /// The table of one kind.
+            pub fn table_mut(&mut self, kind: TableKind) -> &mut dyn Table {
+                match kind { $(TableKind::$kind => &mut self.$($field).+,)* }
+            }
+
+            fn append_rows(&mut self, other: &mut Self) {
+                $(self.$($field).+.append(&mut other.$($field).+);)*
+            }
+        }
+    };
+}
+
+table_fields! {
+    Source => dimensions.sources;
+    Property => dimensions.properties;
+    Process => dimensions.processes;
+    Device => dimensions.devices;
+    Stream => dimensions.streams;
+    Thread => dimensions.threads;
+    CounterTrack => dimensions.counter_tracks;
+    ClockAnchor => dimensions.clock_anchors;
+    Kernel => kernels;
+    Memcpy => memcpys;
+    Memset => memsets;
+    ApiCall => api_calls;
+    Sync => syncs;
+    GraphLaunch => graph_launches;
+    Overhead => overheads;
+    Annotation => annotations;
+    CpuOp => cpu_ops;
+    Span => spans;
+    Step => steps;
+    StepMember => step_members;
+    Counter => counters;
+}
+
+impl Timeline {
+    /// An empty timeline.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Rows over all tables that are not dimension lists.
+    pub fn event_count(&self) -> u64 {
+        let is_dimension = |table: &&dyn Table| table.kind().code() < TableKind::Source.code();
+        self.tables().iter().filter(|t| is_dimension(t)).map(|t| t.len() as u64).sum()
+    }
+
+    /// Puts the rows of every table with times in order of start. Rows that start together keep
+    /// their order. Returns how many rows of each table started before the row in front of them.
+    pub fn sort(&mut self) -> Vec<(TableKind, u64)> {
+        let mut moved = Vec::new();
+        for table in self.tables_mut() {
+            let Some(starts) = table.start_column() else { continue };
+            let inversions = starts.windows(2).filter(|pair| pair[1] < pair[0]).count() as u64;
+            if inversions == 0 {
+                continue;
+            }
+            let mut order: Vec<u32> = (0..starts.len() as u32).collect();
+            order.sort_by_key(|&at| starts[at as usize]);
+            table.permute(&order);
+            moved.push((table.kind(), inversions));
+        }
+        moved
+    }
+
+    /// Joins another capture to this one: its names, shapes and dimensions are renumbered, its
+    /// rows added at the end of each table. Call [`Timeline::sort`] when all parts are in.
+    ///
+    /// Sources, and with them processes and devices, stay apart even when they carry the same
+    /// numbers. Clocks are not aligned.
+    pub fn append(&mut self, mut other: Self) {
+        let renumbering = Renumbering::of(self, &other);
+        for table in other.tables_mut() {
+            renumbering.apply(table);
+        }
+        self.append_rows(&mut other);
+        self.dimensions.rebuild_lookups();
+        self.problems.merge(other.problems);
+        self.info.join(&other.info);
+    }
+}
+
+/// Old id to new id, per reference.
+struct Renumbering {
+    strings: Vec<u32>,
+    shapes: Vec<u32>,
+    processes: u32,
+    devices: u32,
+    streams: u32,
+    threads: u32,
+    counter_tracks: u32,
+    sources: u32,
+}
+
+impl Renumbering {
+    fn of(target: &mut Timeline, other: &Timeline) -> Self {
+        let strings: Vec<u32> =
+            other.strings.iter().map(|text| target.strings.intern(text).raw()).collect();
+        let renamed =
+            |id: StringId| StringId::from_raw(strings.get(id.index()).copied().unwrap_or(NONE_U32));
+        let shapes = other
+            .shapes
+            .as_slice()
+            .iter()
+            .map(|shape| {
+                let shape = crate::KernelShape { name: renamed(shape.name), ..*shape };
+                target.shapes.intern(shape).raw()
+            })
+            .collect();
+        let dimensions = &target.dimensions;
+        Self {
+            shapes,
+            processes: dimensions.processes.len() as u32,
+            devices: dimensions.devices.len() as u32,
+            streams: dimensions.streams.len() as u32,
+            threads: dimensions.threads.len() as u32,
+            counter_tracks: dimensions.counter_tracks.len() as u32,
+            sources: dimensions.sources.len() as u32,
+            strings,
+        }
+    }
+
+    fn apply(&self, table: &mut dyn Table) {
+        let specs = table.specs();
+        for (spec, column) in specs.iter().zip(table.columns_mut()) {
+            let ColumnMut::U32(values) = column else { continue };
+            let base = match spec.reference {
+                Reference::Nothing => continue,
+                Reference::String => {
+                    renumber(values, &self.strings);
+                    continue;
+                }
+                Reference::Shape => {
+                    renumber(values, &self.shapes);
+                    continue;
+                }
+                Reference::Process => self.processes,
+                Reference::Device => self.devices,
+                Reference::Stream => self.streams,
+                Reference::Thread => self.threads,
+                Reference::CounterTrack => self.counter_tracks,
+                Reference::Source => self.sources,
+            };
+            for value in values.iter_mut().filter(|value| **value != NONE_U32) {
+                *value += base;
+            }
+        }
+    }
+}
+
+fn renumber(values: &mut [u32], map: &[u32]) {
+    for value in values {
+        *value = map.get(*value as usize).copied().unwrap_or(NONE_U32);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tables::{Kernel, Source};
+    use crate::{KernelShape, SourceId};
+
+    fn one_kernel(name: &str, pid: i64, start_ns: i64) -> Timeline {
+        let mut t = Timeline::new();
+        let source_name = t.strings.intern(&format!("{name}.json")).raw();
+        let source = t.dimensions.add_source(Source { name: source_name, ..Source::default() });
+        let process = t.dimensions.process_id(source, pid);
+        let device = t.dimensions.device_id(source, 0);
+        let stream = t.dimensions.stream_id(process, device, 1, 7);
+        let name = t.strings.intern(name);
+        let shape = t.shapes.intern(KernelShape::named(name));
+        t.kernels.push(Kernel {
+            start_ns,
+            duration_ns: 5,
+            stream: stream.raw(),
+            shape: shape.raw(),
+            ..Kernel::default()
+        });
+        t
+    }
+
+    #[test]
+    fn appending_renumbers_every_reference() {
+        let mut a = one_kernel("gemm", 1, 100);
+        a.append(one_kernel("softmax", 1, 50));
+        a.sort();
+        let names: Vec<_> = a
+            .kernels
+            .iter()
+            .map(|k| {
+                let shape = a.shapes.resolve(crate::ShapeId::from_raw(k.shape)).unwrap();
+                let process = a.dimensions.process_of_stream(crate::StreamId::from_raw(k.stream));
+                let source = a.dimensions.processes.get(process.index()).unwrap().source;
+                let source = a.dimensions.sources.get(source as usize).unwrap();
+                (
+                    a.strings.resolve_or_empty(shape.name),
+                    a.strings.resolve_or_empty(StringId::from_raw(source.name)),
+                )
+            })
+            .collect();
+        assert_eq!(names, [("softmax", "softmax.json"), ("gemm", "gemm.json")]);
+        // Two files, so two processes and two devices, whatever their numbers.
+        assert_eq!(a.dimensions.processes.len(), 2);
+        assert_eq!(a.dimensions.device_label(crate::DeviceId::from_raw(1)), "1:0");
+        assert_eq!(a.dimensions.process_id(SourceId::from_raw(1), 1).raw(), 1);
+    }
+
+    #[test]
+    fn sorting_is_stable_and_says_what_moved() {
+        let mut t = Timeline::new();
+        for (start_ns, duration_ns) in [(5, 1), (3, 2), (3, 3)] {
+            t.kernels.push(Kernel { start_ns, duration_ns, ..Kernel::default() });
+        }
+        assert_eq!(t.sort(), [(TableKind::Kernel, 1)]);
+        assert_eq!(t.kernels.duration_ns, [2, 3, 1]);
+        assert_eq!(t.sort(), []);
+        assert_eq!(t.kernels.time_bounds(), Some((3, 6)));
+        assert_eq!(t.event_count(), 3);
+    }
+}
