@@ -1,0 +1,28 @@
+//! A simulated GPU server that writes traces with a known truth.
+//!
+//! A [`scenario`](Scenario) runs an engine (continuous batching with CUDA graphs, or a plain
+//! PyTorch server) against a [`Machine`]: a host thread that launches work and devices that run
+//! it in stream order, with launch latency, queueing, copies and synchronization. What happened
+//! comes out as a [`Recording`], which is written as a Kineto trace ([`write_kineto`]) or a
+//! [`Timeline`](underspan_model::Timeline) ([`to_timeline`]).
+//!
+//! Everything is deterministic: the same scenario and seed give the same bytes. Nothing here is
+//! shared with the analysis that is tested against it.
+
+mod engine;
+mod kineto;
+mod llm;
+mod machine;
+mod plain;
+mod random;
+mod recording;
+mod scenario;
+mod timeline;
+
+pub use kineto::write_kineto;
+pub use machine::Machine;
+pub use recording::{
+    ApiCall, Copy, CopyKind, CpuOp, Fill, Kernel, Launch, Member, Range, Recording, Request, Step,
+};
+pub use scenario::{Output, Scenario};
+pub use timeline::to_timeline;

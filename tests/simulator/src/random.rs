@@ -1,0 +1,64 @@
+//! A pseudo-random source whose sequence can never change under us: SplitMix64
+//! (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", OOPSLA 2014).
+//! A library's generator may change between versions and with it every sample file.
+
+/// Deterministic random numbers from a seed.
+#[derive(Debug, Clone)]
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(crate) fn next_u64(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Uniform in `[0, 1)`.
+    pub(crate) fn unit(&mut self) -> f64 {
+        (self.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// Uniform in `[low, high)`.
+    pub(crate) fn between(&mut self, low: u64, high: u64) -> u64 {
+        low + (self.unit() * (high - low) as f64) as u64
+    }
+
+    /// Exponentially distributed with the given mean.
+    pub(crate) fn exponential(&mut self, mean: f64) -> f64 {
+        -mean * (1.0 - self.unit()).ln()
+    }
+
+    /// `value` with relative noise of about `spread` (triangular, so never far off), at least 1.
+    pub(crate) fn jitter(&mut self, value: f64, spread: f64) -> u64 {
+        let noise = self.unit() + self.unit() - 1.0;
+        (value * (1.0 + spread * noise)).max(1.0) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sequence_is_the_published_one() {
+        // First outputs of SplitMix64 from seed 0.
+        let mut random = Random::new(0);
+        assert_eq!(random.next_u64(), 0xe220_a839_7b1d_cdaf);
+        assert_eq!(random.next_u64(), 0x6e78_9e6a_a1b9_65f4);
+    }
+
+    #[test]
+    fn draws_stay_in_their_range() {
+        let mut random = Random::new(7);
+        for _ in 0..1000 {
+            assert!((5..9).contains(&random.between(5, 9)));
+            assert!((90..=110).contains(&random.jitter(100.0, 0.1)));
+        }
+    }
+}
