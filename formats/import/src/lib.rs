@@ -1,1 +1,26 @@
-//! Placeholder.
+//! Readers of other tools' traces.
+//!
+//! Each source format has one [`Importer`]; [`importers`] lists them. A file's format is found by
+//! its content, never by its name alone. [`import_path`] reads one file, [`import_paths`] joins
+//! several files and folders into one [`Timeline`](underspan_model::Timeline).
+//!
+//! Input is untrusted: what cannot be read is an [`ImportError`] that names file and place, what
+//! had to be left out, repaired or doubted is counted in the timeline's problem ledger.
+
+mod error;
+mod foreign;
+mod import;
+mod importer;
+mod input;
+mod options;
+mod progress;
+mod registry;
+mod regular_file;
+
+pub use error::ImportError;
+pub use import::{Imported, import_path, import_paths};
+pub use importer::{Importer, Probe, ProbeInput};
+pub use input::InputFile;
+pub use options::ImportOptions;
+pub use progress::{NoProgress, Progress};
+pub use registry::importers;

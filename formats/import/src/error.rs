@@ -1,0 +1,149 @@
+//! What can stop an import. Every message names the file; where a place in it is known, that too.
+
+use std::path::{Path, PathBuf};
+
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a file could not be imported.
+///
+/// Damage that leaves something readable is not an error: it is counted in the
+/// [`ProblemLedger`](underspan_model::ProblemLedger) of the timeline.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// The file system refused.
+    #[error("{path}: cannot be read", path = path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A folder, pipe, socket or device where a file must stand.
+    #[error("{path}: expected a file, found {found}", path = path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+        /// What lies there.
+        found: &'static str,
+    },
+    /// A file without a byte.
+    #[error("{path}: the file is empty", path = path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Content that no importer knows.
+    #[error("{path}: not a trace underspan can read: found {found}; expected {supported}", path = path.display())]
+    Unrecognised {
+        /// The file.
+        path: PathBuf,
+        /// What its first bytes look like.
+        found: String,
+        /// The formats that can be imported.
+        supported: String,
+    },
+    /// Content that is recognised, but is not something to import.
+    #[error("{path}: this is {found}; {hint}", path = path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        found: &'static str,
+        /// What the user can do.
+        hint: &'static str,
+    },
+    /// Content that breaks its own format.
+    #[error("{path}: at byte {offset}: expected {expected}, found {found}", path = path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Where, counted in the decompressed content.
+        offset: u64,
+        /// What must stand there.
+        expected: String,
+        /// What stands there.
+        found: String,
+    },
+    /// Content that is larger, deeper or more numerous than a limit.
+    #[error("{path}: at byte {offset}: {what} exceeds the limit of {limit}", path = path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Where the limit was reached, counted in the decompressed content.
+        offset: u64,
+        /// What is too large.
+        what: &'static str,
+        /// The limit.
+        limit: u64,
+    },
+    /// A database that the database engine cannot read, or that is not the expected one.
+    #[error("{path}: {expected}", path = path.display())]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// What could not be done, and why where that is known.
+        expected: String,
+        /// What the database engine said.
+        source: Option<Cause>,
+    },
+    /// A capture file that its reader refuses.
+    #[error("{path}: not a readable capture file", path = path.display())]
+    Native {
+        /// The file.
+        path: PathBuf,
+        /// What the reader said.
+        source: Cause,
+    },
+    /// The caller cancelled.
+    #[error("{path}: cancelled", path = path.display())]
+    Cancelled {
+        /// The file that was being read.
+        path: PathBuf,
+    },
+    /// Not one of the files given holds anything that can be imported.
+    #[error("{path}: no trace found in {looked_at} file(s); expected {supported}", path = path.display())]
+    NothingToImport {
+        /// The folder, or the first path given.
+        path: PathBuf,
+        /// How many files were looked at.
+        looked_at: usize,
+        /// The formats that can be imported.
+        supported: String,
+    },
+}
+
+impl ImportError {
+    /// The file the error is about.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Io { path, .. }
+            | Self::NotAFile { path, .. }
+            | Self::Empty { path }
+            | Self::Unrecognised { path, .. }
+            | Self::Foreign { path, .. }
+            | Self::Malformed { path, .. }
+            | Self::TooLarge { path, .. }
+            | Self::Database { path, .. }
+            | Self::Native { path, .. }
+            | Self::Cancelled { path }
+            | Self::NothingToImport { path, .. } => path,
+        }
+    }
+
+    /// Whether the file is simply not a trace, rather than a trace that cannot be read. Such files
+    /// are passed over in a folder without harm.
+    pub fn is_other_content(&self) -> bool {
+        matches!(
+            self,
+            Self::NotAFile { .. }
+                | Self::Empty { .. }
+                | Self::Unrecognised { .. }
+                | Self::Foreign { .. }
+        )
+    }
+
+    pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
+        Self::Io { path: path.to_owned(), source }
+    }
+}
