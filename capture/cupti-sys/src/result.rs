@@ -1,0 +1,53 @@
+//! Result codes.
+
+use crate::integer::integer_newtype;
+
+integer_newtype! {
+    /// What every CUPTI function returns.
+    pub struct CUptiResult(u32), prefix "CUPTI_" {
+        SUCCESS = 0;
+        ERROR_INVALID_PARAMETER = 1;
+        ERROR_INVALID_DEVICE = 2;
+        ERROR_INVALID_CONTEXT = 3;
+        ERROR_INVALID_OPERATION = 7;
+        ERROR_OUT_OF_MEMORY = 8;
+        ERROR_HARDWARE = 9;
+        ERROR_PARAMETER_SIZE_NOT_SUFFICIENT = 10;
+        ERROR_API_NOT_IMPLEMENTED = 11;
+        ERROR_MAX_LIMIT_REACHED = 12;
+        ERROR_NOT_READY = 13;
+        ERROR_NOT_COMPATIBLE = 14;
+        ERROR_NOT_INITIALIZED = 15;
+        ERROR_QUEUE_EMPTY = 18;
+        ERROR_INVALID_HANDLE = 19;
+        ERROR_INVALID_STREAM = 20;
+        ERROR_INVALID_KIND = 21;
+        ERROR_DISABLED = 23;
+        ERROR_INVALID_MODULE = 24;
+        ERROR_HARDWARE_BUSY = 26;
+        ERROR_NOT_SUPPORTED = 27;
+        ERROR_CDP_TRACING_NOT_SUPPORTED = 32;
+        ERROR_VIRTUALIZED_DEVICE_NOT_SUPPORTED = 33;
+        ERROR_CUDA_COMPILER_NOT_COMPATIBLE = 34;
+        ERROR_INSUFFICIENT_PRIVILEGES = 35;
+        ERROR_OLD_PROFILER_API_INITIALIZED = 36;
+        ERROR_LEGACY_PROFILER_NOT_SUPPORTED = 38;
+        ERROR_MULTIPLE_SUBSCRIBERS_NOT_SUPPORTED = 39;
+        ERROR_VIRTUALIZED_DEVICE_INSUFFICIENT_PRIVILEGES = 40;
+        ERROR_CONFIDENTIAL_COMPUTING_NOT_SUPPORTED = 41;
+        ERROR_CMP_DEVICE_NOT_SUPPORTED = 42;
+        ERROR_MIG_DEVICE_NOT_SUPPORTED = 43, since CUDA_12_8;
+        ERROR_SLI_DEVICE_NOT_SUPPORTED = 44, since CUDA_12_8;
+        ERROR_WSL_DEVICE_NOT_SUPPORTED = 45, since CUDA_12_8;
+        ERROR_INVALID_CHIP_NAME = 46, since CUDA_13_0;
+        ERROR_HES_TRACE_NOT_SUPPORTED_ON_MPS = 47, since CUDA_13_1;
+        ERROR_UNKNOWN = 999;
+    }
+}
+
+impl CUptiResult {
+    /// Whether the call succeeded.
+    pub const fn is_success(self) -> bool {
+        self.0 == Self::SUCCESS.0
+    }
+}
