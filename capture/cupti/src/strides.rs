@@ -1,0 +1,165 @@
+//! How far it is from one record to the next, asked from the loaded library.
+//!
+//! A buffer with one synthetic record at its front is handed to the library's own iterator; where
+//! the iterator goes next is the record's length. 13.2 and later also answer
+//! `cuptiActivityGetStructSize`. Answers must agree with each other and with the ledger of
+//! `cupti-sys`; otherwise the library is not read at all.
+#![expect(unsafe_code, reason = "calls into a C library")]
+
+use std::ptr;
+
+use cupti_sys::{
+    ActivityGetNextRecord, ActivityKind, CUptiResult, MAX_RECORD_BYTES, SizeVerdict, record_of,
+};
+
+use crate::{Api, Error};
+
+/// Kinds below this number can be told apart; the newest known is 59.
+pub const N_KINDS: usize = 128;
+
+const PROBE_WORDS: usize = 2 * MAX_RECORD_BYTES / 8;
+
+/// Record lengths of one loaded library, by kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Strides {
+    bytes: [u16; N_KINDS],
+}
+
+impl Strides {
+    /// Asks `api` for the length of every kind of record, in well under a millisecond.
+    ///
+    /// Works without a GPU and without subscribing; from 13.2 on it needs a loaded driver.
+    ///
+    /// # Errors
+    /// When the library does not answer, answers differently in two ways, or gives a length that
+    /// no release has.
+    pub fn calibrate(api: &Api) -> Result<Self, Error> {
+        let mut bytes = [0; N_KINDS];
+        let mut probe = Probe::new(api);
+        for (kind, slot) in bytes.iter_mut().enumerate().skip(1) {
+            let kind = ActivityKind(kind as u32);
+            let agreed = match (probe.by_iterator(kind), probe.by_struct_size(kind)) {
+                (Some(first), Some(second)) if first != second => {
+                    if record_of(kind).is_none() {
+                        continue;
+                    }
+                    let library = api.path().to_owned();
+                    return Err(Error::LengthsDisagree { library, kind, first, second });
+                }
+                (first, second) => first.or(second),
+            };
+            let Some(length) = agreed else { continue };
+            if let Some(record) = record_of(kind)
+                && record.judge(length) == SizeVerdict::Implausible
+            {
+                return Err(Error::LengthImplausible {
+                    library: api.path().to_owned(),
+                    kind,
+                    bytes: length,
+                    known: record.sizes.iter().map(|size| size.bytes).collect(),
+                });
+            }
+            *slot = u16::try_from(length).unwrap_or(0);
+        }
+        let strides = Self { bytes };
+        if strides.of(ActivityKind::CONCURRENT_KERNEL).is_none() {
+            let library = api.path().to_owned();
+            return Err(Error::Uncalibrated { library, result: probe.last_refusal });
+        }
+        Ok(strides)
+    }
+
+    /// Strides given by number, for records that are not read from a library in this process.
+    pub fn from_pairs(pairs: impl IntoIterator<Item = (ActivityKind, u16)>) -> Self {
+        let mut bytes = [0; N_KINDS];
+        for (kind, length) in pairs {
+            if let Some(slot) = bytes.get_mut(kind.0 as usize)
+                && usize::from(length) >= size_of::<u32>()
+            {
+                *slot = length;
+            }
+        }
+        Self { bytes }
+    }
+
+    /// The length of `kind`'s records, or `None` when the library does not have the kind.
+    pub fn of(&self, kind: ActivityKind) -> Option<u16> {
+        self.bytes.get(kind.0 as usize).copied().filter(|bytes| *bytes != 0)
+    }
+
+    /// All kinds that have a length.
+    pub fn iter(&self) -> impl Iterator<Item = (ActivityKind, u16)> + '_ {
+        self.bytes
+            .iter()
+            .enumerate()
+            .filter(|(_, bytes)| **bytes != 0)
+            .map(|(kind, bytes)| (ActivityKind(kind as u32), *bytes))
+    }
+
+    /// Kinds whose records are longer than in any compared release. They are read by their known
+    /// prefix; the file should say so.
+    pub fn newer_than_known(&self) -> impl Iterator<Item = (ActivityKind, u16)> + '_ {
+        self.iter().filter(|(kind, bytes)| {
+            record_of(*kind)
+                .is_some_and(|record| record.judge(usize::from(*bytes)) == SizeVerdict::Newer)
+        })
+    }
+}
+
+/// A buffer of synthetic records.
+struct Probe<'a> {
+    api: &'a Api,
+    buffer: Box<[u64; PROBE_WORDS]>,
+    last_refusal: CUptiResult,
+}
+
+impl<'a> Probe<'a> {
+    fn new(api: &'a Api) -> Self {
+        Self {
+            api,
+            buffer: Box::new([0; PROBE_WORDS]),
+            last_refusal: CUptiResult::ERROR_API_NOT_IMPLEMENTED,
+        }
+    }
+
+    /// The distance the library's iterator goes from a record of `kind`, if it does so twice.
+    ///
+    /// The iterator looks at the kind of what it steps onto, and some releases refuse a zero
+    /// there, so every place where a record could begin says `kind`.
+    fn by_iterator(&mut self, kind: ActivityKind) -> Option<usize> {
+        let next = self.api.functions().activity_get_next_record?;
+        self.buffer.fill(u64::from(kind.0).to_le());
+        let first = self.step(next, None)?;
+        let second = self.step(next, Some(first))?;
+        let third = self.step(next, Some(second))?;
+        (first == 0 && third == 2 * second && second >= 8 && second.is_multiple_of(8))
+            .then_some(second)
+    }
+
+    /// The length the library itself states.
+    fn by_struct_size(&mut self, kind: ActivityKind) -> Option<usize> {
+        let get = self.api.functions().activity_get_struct_size?;
+        let mut bytes = 0;
+        // SAFETY: the pointer is writable.
+        let result = unsafe { get(kind, 0, &raw mut bytes) };
+        if !result.is_success() {
+            self.last_refusal = result;
+            return None;
+        }
+        (bytes > 0 && bytes <= MAX_RECORD_BYTES).then_some(bytes)
+    }
+
+    /// Offset of the record after the one at `offset`, or of the first.
+    fn step(&mut self, next: ActivityGetNextRecord, offset: Option<usize>) -> Option<usize> {
+        let bytes = size_of_val(self.buffer.as_ref());
+        let base: *mut u8 = self.buffer.as_mut_ptr().cast();
+        let mut record = offset.map_or(ptr::null_mut(), |offset| base.wrapping_add(offset));
+        // SAFETY: the buffer is `bytes` long, and `record` is null or in it.
+        let result = unsafe { next(base, bytes, &raw mut record) };
+        if !result.is_success() {
+            self.last_refusal = result;
+            return None;
+        }
+        (record as usize).checked_sub(base as usize).filter(|offset| *offset < bytes)
+    }
+}
