@@ -12,6 +12,7 @@ mod foreign;
 mod import;
 mod importer;
 mod input;
+mod nsys;
 mod options;
 mod progress;
 mod registry;

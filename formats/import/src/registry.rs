@@ -1,10 +1,11 @@
 //! The list of importers, and the choice among them by content.
 
 use crate::input::InputFile;
+use crate::nsys::NsysSqlite;
 use crate::{ImportError, Importer, Probe, ProbeInput, foreign};
 
 /// Every importer. To add one: write its file, add its line.
-static IMPORTERS: &[&dyn Importer] = &[];
+static IMPORTERS: &[&dyn Importer] = &[&NsysSqlite];
 
 /// Every importer, in the order in which they are asked.
 pub fn importers() -> &'static [&'static dyn Importer] {

@@ -1,0 +1,155 @@
+//! Nsight Systems reports exported to SQLite (`nsys export --type sqlite`), schema 2.9 to 3.25.
+//!
+//! One table per kind of record; times are nanoseconds since the session began; names are numbers
+//! of `StringIds`. Tables exist only when they have rows, and columns come and go with versions, so
+//! whatever is missing reads as "none" and is counted. Runtime and driver calls share one table.
+//!
+//! Read: kernels, copies, fills, waits, graph launches, API calls, the profiler's overhead, NVTX,
+//! GPU metrics, and the devices, processes and threads these refer to. Never read: environment,
+//! user and host names, command lines, captured output.
+
+mod activity;
+mod catalog;
+mod context;
+mod database;
+mod devices;
+mod host;
+mod identity;
+mod metrics;
+mod names;
+mod nvtx;
+mod owners;
+mod rows;
+mod session;
+
+use underspan_model::{ProblemKind, Timeline};
+
+use self::context::{Context, Meter};
+use self::database::{Database, MAGIC, is_unwritten, unreadable};
+use self::devices::DeviceMap;
+use self::identity::Identity;
+use self::names::Names;
+use crate::importer::timeline_of;
+use crate::input::InputFile;
+use crate::{ImportError, ImportOptions, Importer, Probe, ProbeInput, Progress};
+
+/// Reads Nsight Systems SQLite exports.
+pub(crate) struct NsysSqlite;
+
+impl Importer for NsysSqlite {
+    fn format(&self) -> &'static str {
+        "nsys_sqlite"
+    }
+
+    fn title(&self) -> &'static str {
+        "an Nsight Systems SQLite export"
+    }
+
+    fn probe(&self, head: &ProbeInput<'_>) -> Probe {
+        if head.head.starts_with(MAGIC) {
+            return Probe::Yes;
+        }
+        let named_sqlite = head.path.extension().is_some_and(|extension| {
+            ["sqlite", "sqlite3", "db"].iter().any(|known| extension.eq_ignore_ascii_case(known))
+        });
+        // An interrupted export has its pages, but zeros for a header.
+        if named_sqlite && is_unwritten(head.head) { Probe::Maybe } else { Probe::No }
+    }
+
+    fn import(
+        &self,
+        input: &InputFile,
+        _options: &ImportOptions,
+        progress: &dyn Progress,
+    ) -> Result<Timeline, ImportError> {
+        let path = input.path();
+        let refuse = |expected: String| ImportError::Database {
+            path: path.to_owned(),
+            expected,
+            source: None,
+        };
+        if is_unwritten(input.head()) {
+            return Err(refuse(
+                "at byte 0: expected a database header, found zeros; the export was interrupted"
+                    .to_owned(),
+            ));
+        }
+        if !input.head().starts_with(MAGIC) {
+            return Err(refuse("expected a database header".to_owned()));
+        }
+        let database = Database::open(input)?;
+        check_content(&database).map_err(refuse)?;
+
+        let failed = |error| unreadable(path, error);
+        let (timeline, source) = timeline_of(input, self.format());
+        let identity = Identity::new(source, DeviceMap::read(&database).map_err(failed)?);
+        let names = Names::open(&database).map_err(failed)?;
+        let rows_expected = tables_read().map(|table| database.row_bound(table)).sum();
+        let meter = Meter::new(progress, input.file_bytes(), rows_expected);
+        let file_name = input.name().into_owned();
+        let mut context = Context::new(path, file_name, timeline, identity, names, meter);
+
+        host::read_api_calls(&database, &mut context)?;
+        activity::read(&database, &mut context)?;
+        nvtx::read(&database, &mut context)?;
+        host::read_overheads(&database, &mut context)?;
+        metrics::read(&database, &mut context)?;
+        devices::describe(&database, &mut context).map_err(failed)?;
+        session::read(&database, &mut context, source)?;
+        count_other_tables(&database, &mut context);
+
+        let mut timeline = context.timeline;
+        for (kind, rows) in timeline.sort() {
+            let name = kind.name();
+            timeline
+                .problems
+                .record(ProblemKind::OutOfOrder, &input.name(), rows, || format!("table {name}"));
+        }
+        progress.advance(input.file_bytes(), input.file_bytes());
+        Ok(timeline)
+    }
+}
+
+fn tables_read() -> impl Iterator<Item = &'static str> {
+    let lists = [activity::TABLES, host::TABLES, metrics::TABLES, &[nvtx::TABLE]];
+    lists.into_iter().flatten().copied()
+}
+
+/// Says in words why a database is not an export, when it is not.
+fn check_content(database: &Database) -> Result<(), String> {
+    let tables: Vec<_> = database.table_names().collect();
+    if tables.is_empty() {
+        return Err("expected an Nsight Systems export, found a database without tables".to_owned());
+    }
+    let is_export = tables.contains(&"StringIds") || tables_read().any(|t| tables.contains(&t));
+    if is_export {
+        return Ok(());
+    }
+    let shown: Vec<_> = tables.iter().take(4).map(|name| format!("{name:.40}")).collect();
+    let more = if tables.len() > shown.len() { ", …" } else { "" };
+    Err(format!(
+        "expected an Nsight Systems export, found another database with tables {}{more}",
+        shown.join(", ")
+    ))
+}
+
+/// Counts tables of other tools, and tables with records that are not imported.
+fn count_other_tables(database: &Database, context: &mut Context<'_>) {
+    let read: Vec<_> = tables_read().chain(session::TABLES.iter().copied()).collect();
+    let (own, foreign): (Vec<_>, Vec<_>) = database
+        .table_names()
+        .filter(|table| !read.contains(table))
+        .partition(|table| catalog::is_own(table));
+    let unread: Vec<_> = own
+        .into_iter()
+        .filter(|table| catalog::is_record(table) && database.has_rows(table))
+        .collect();
+    for (kind, tables) in
+        [(ProblemKind::ForeignTable, foreign), (ProblemKind::UnimportedTable, unread)]
+    {
+        context.count(kind, tables.len() as u64, || {
+            let shown: Vec<_> = tables.iter().take(6).map(|name| format!("{name:.60}")).collect();
+            shown.join(", ")
+        });
+    }
+}
