@@ -121,6 +121,7 @@ problem_kinds! {
     NumberOutOfRange = 43, "number_out_of_range", Loss, "A number too large for its field; the event was left out.";
     MalformedEvent = 44, "malformed_event", Loss, "An event with a field of the wrong type; it was left out.";
     OpenRange = 45, "open_range", Loss, "Ranges that were never closed; they were left out.";
+    UnreadableFile = 46, "unreadable_file", Loss, "Traces of a folder that could not be read; they were left out.";
     // The collector.
     BufferStarved = 60, "buffer_starved", Loss, "Records lost because no buffer was free.";
     RecordDropped = 61, "record_dropped", Loss, "Records the driver reports as dropped.";

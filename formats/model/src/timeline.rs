@@ -136,6 +136,25 @@ impl Timeline {
         moved
     }
 
+    /// Moves every time of the capture by `delta_ns`, as when its clock is exchanged for another.
+    /// Times at the ends of the range saturate.
+    pub fn shift(&mut self, delta_ns: i64) {
+        for table in self.tables_mut() {
+            if table.start_column().is_none() {
+                continue;
+            }
+            let specs = table.specs();
+            for (spec, column) in specs.iter().zip(table.columns_mut()) {
+                if let (ColumnMut::I64(times), "start_ns" | "time_ns") = (column, spec.name) {
+                    times.iter_mut().for_each(|time| *time = time.saturating_add(delta_ns));
+                }
+            }
+        }
+        for activity_ns in &mut self.dimensions.clock_anchors.activity_ns {
+            *activity_ns = activity_ns.saturating_add(delta_ns);
+        }
+    }
+
     /// Joins another capture to this one: its names, shapes and dimensions are renumbered, its
     /// rows added at the end of each table. Call [`Timeline::sort`] when all parts are in.
     ///
@@ -276,6 +295,22 @@ mod tests {
         assert_eq!(a.dimensions.processes.len(), 2);
         assert_eq!(a.dimensions.device_label(crate::DeviceId::from_raw(1)), "1:0");
         assert_eq!(a.dimensions.process_id(SourceId::from_raw(1), 1).raw(), 1);
+    }
+
+    #[test]
+    fn shifting_moves_every_time_and_no_length() {
+        let mut t = one_kernel("gemm", 1, 100);
+        t.counters.push(crate::tables::Counter { time_ns: 7, ..Default::default() });
+        t.dimensions.clock_anchors.push(Default::default());
+        t.shift(1_000);
+        assert_eq!(t.kernels.get(0).map(|k| (k.start_ns, k.duration_ns)), Some((1_100, 5)));
+        assert_eq!(t.counters.time_ns, [1_007]);
+        assert_eq!(t.dimensions.clock_anchors.activity_ns, [1_000]);
+        // Every table with times is moved by its first time column's name.
+        for table in t.tables().into_iter().filter(|table| table.start_column().is_some()) {
+            let first = table.specs()[0].name;
+            assert!(matches!(first, "start_ns" | "time_ns"), "{:?}: {first}", table.kind());
+        }
     }
 
     #[test]
