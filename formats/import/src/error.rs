@@ -77,6 +77,16 @@ pub enum ImportError {
         /// The limit.
         limit: u64,
     },
+    /// A folder with more in it than a person would mean.
+    #[error("{path}: {what} exceeds the limit of {limit}; name the traces themselves", path = path.display())]
+    FolderTooLarge {
+        /// The folder.
+        path: PathBuf,
+        /// What is too large.
+        what: &'static str,
+        /// The limit.
+        limit: u64,
+    },
     /// A database that the database engine cannot read, or that is not the expected one.
     #[error("{path}: {expected}", path = path.display())]
     Database {
@@ -124,6 +134,7 @@ impl ImportError {
             | Self::Foreign { path, .. }
             | Self::Malformed { path, .. }
             | Self::TooLarge { path, .. }
+            | Self::FolderTooLarge { path, .. }
             | Self::Database { path, .. }
             | Self::Native { path, .. }
             | Self::Cancelled { path }

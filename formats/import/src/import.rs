@@ -1,9 +1,12 @@
 //! From paths to one timeline.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use underspan_model::Timeline;
+use underspan_model::{ProblemKind, Timeline};
 
+use crate::align::align;
+use crate::folder::files_in;
 use crate::input::InputFile;
 use crate::registry::{importer_for, supported};
 use crate::{ImportError, ImportOptions, Progress};
@@ -14,7 +17,10 @@ use crate::{ImportError, ImportOptions, Progress};
 pub struct Imported {
     /// Everything that was read, joined and sorted.
     pub timeline: Timeline,
-    /// Files of a folder that were not read, and why. Never silently empty.
+    /// The files that were read, in the order in which they were joined.
+    pub read: Vec<PathBuf>,
+    /// Files of folders that were not read, each with the reason. Traces among them are counted in
+    /// the timeline's ledger too.
     pub skipped: Vec<ImportError>,
 }
 
@@ -27,36 +33,90 @@ pub fn import_path(
     options: &ImportOptions,
     progress: &dyn Progress,
 ) -> Result<Timeline, ImportError> {
-    progress.begin(path);
     let input = InputFile::open(path)?;
     let importer = importer_for(&input)?;
+    progress.begin(path);
     importer.import(&input, options, progress)
 }
 
-/// Imports several files, and every trace in the folders among them, into one timeline.
+/// Imports several files, and every trace in the folders among them, into one timeline. A file
+/// that is named or found twice is read once. Captures that know the wall clock are put on it.
 ///
 /// # Errors
-/// When a file that was named itself cannot be read, or nothing at all can be imported.
+/// When a file that was named itself cannot be read, a folder cannot be searched, the caller
+/// cancels, or there is no trace at all.
 pub fn import_paths(
     paths: &[PathBuf],
     options: &ImportOptions,
     progress: &dyn Progress,
 ) -> Result<Imported, ImportError> {
-    let mut joined: Option<Timeline> = None;
-    for path in paths {
-        let timeline = import_path(path, options, progress)?;
-        match &mut joined {
-            Some(joined) => joined.append(timeline),
-            None => joined = Some(timeline),
+    let inputs = expand(paths)?;
+    let mut timelines = Vec::new();
+    let mut read = Vec::new();
+    let mut skipped = Vec::new();
+    for input in &inputs {
+        match import_path(&input.path, options, progress) {
+            Ok(timeline) => {
+                timelines.push(timeline);
+                read.push(input.path.clone());
+            }
+            Err(error) if !input.was_found || is_final(&error) => return Err(error),
+            Err(error) => skipped.push(error),
         }
     }
-    let Some(mut timeline) = joined else {
-        return Err(ImportError::NothingToImport {
-            path: paths.first().cloned().unwrap_or_default(),
-            looked_at: 0,
-            supported: supported(),
-        });
+    align(&mut timelines);
+    let Some(mut timeline) = timelines.into_iter().reduce(|mut joined, next| {
+        joined.append(next);
+        joined
+    }) else {
+        return Err(nothing(paths, inputs.len(), skipped));
     };
     timeline.sort();
-    Ok(Imported { timeline, skipped: Vec::new() })
+    for error in skipped.iter().filter(|error| !error.is_other_content()) {
+        let name = error.path().file_name().unwrap_or_default().to_string_lossy();
+        timeline.problems.record(ProblemKind::UnreadableFile, &name, 1, || error.to_string());
+    }
+    Ok(Imported { timeline, read, skipped })
+}
+
+/// A file to try.
+struct Candidate {
+    path: PathBuf,
+    /// Whether it was found in a folder rather than named.
+    was_found: bool,
+}
+
+fn expand(paths: &[PathBuf]) -> Result<Vec<Candidate>, ImportError> {
+    let mut seen = HashSet::new();
+    let mut inputs = Vec::new();
+    for path in paths {
+        let was_found = path.is_dir();
+        let files = if was_found { files_in(path)? } else { vec![path.clone()] };
+        for path in files {
+            // What cannot be resolved is kept: reading it will say why.
+            let place = path.canonicalize().unwrap_or_else(|_| path.clone());
+            if seen.insert(place) {
+                inputs.push(Candidate { path, was_found });
+            }
+        }
+    }
+    Ok(inputs)
+}
+
+fn is_final(error: &ImportError) -> bool {
+    matches!(error, ImportError::Cancelled { .. })
+}
+
+/// The error for no trace at all: the reason itself when there was one candidate that failed.
+fn nothing(paths: &[PathBuf], looked_at: usize, skipped: Vec<ImportError>) -> ImportError {
+    let mut failed: Vec<_> =
+        skipped.into_iter().filter(|error| !error.is_other_content()).collect();
+    match failed.pop() {
+        Some(only) if failed.is_empty() => only,
+        _ => ImportError::NothingToImport {
+            path: paths.first().cloned().unwrap_or_default(),
+            looked_at,
+            supported: supported(),
+        },
+    }
 }

@@ -7,7 +7,9 @@
 //! Input is untrusted: what cannot be read is an [`ImportError`] that names file and place, what
 //! had to be left out, repaired or doubted is counted in the timeline's problem ledger.
 
+mod align;
 mod error;
+mod folder;
 mod foreign;
 mod import;
 mod importer;

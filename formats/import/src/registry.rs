@@ -27,7 +27,7 @@ pub(crate) fn importer_for(input: &InputFile) -> Result<&'static dyn Importer, I
     if let Some((_, importer)) = judged().find(|(judgement, _)| *judgement == Probe::Yes) {
         return Ok(importer);
     }
-    if let Some(foreign) = foreign::recognise(probe.head) {
+    if let Some(foreign) = foreign::recognise(&probe) {
         return Err(ImportError::Foreign {
             path: input.path().to_owned(),
             found: foreign.found,
