@@ -1,0 +1,2 @@
+//! Nanoseconds a name over a generated mix of spellings.
+fn main() {}

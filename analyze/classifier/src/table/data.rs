@@ -1,0 +1,80 @@
+//! Data movement, reductions, indexing and what is left.
+
+use super::{Rule, Types, Unit, rule};
+use crate::role::Role::{
+    Cast, Copy, Elementwise, Fill, Gemm, Index, Metadata, Other, Reduce, Scan, Sort,
+};
+
+pub(super) const RULES: &[Rule] = &[
+    // Bookkeeping.
+    rule("prepare pos|seq|input|inputs|batch|lens|decode|prefill", "input_prep", Metadata),
+    rule("metadata|plan|scheduler|indptr", "metadata", Metadata),
+    rule("advance|update step|input|state|seqlen|seqlens", "input_prep", Metadata),
+    rule("slot mapping|table", "input_prep", Metadata),
+    rule("seq lens", "input_prep", Metadata),
+    rule("alloc|allocate|future|req", "input_prep", Metadata),
+    rule("position compute|clamp|index", "position_ids", Other).types(Types::Storage),
+    // Layout and copies.
+    rule("nchw|nhwc to", "layout_transform", Copy),
+    rule("layout|reformat|reorder", "layout_transform", Copy),
+    rule("transpose", "transpose", Copy),
+    rule("permute|permute2d", "permute", Copy).types(Types::Storage),
+    rule("cat", "cat", Copy),
+    rule("concat|concatenate|stack", "concat", Copy).types(Types::Storage),
+    rule("split|chunk|unbind !radix|scan", "split", Copy),
+    rule("slice", "slice", Copy).types(Types::Storage),
+    rule("pad|padding|unpad|repad", "pad", Copy).types(Types::Any),
+    rule("roll|flip|tile|repeat", "roll", Copy).types(Types::Any),
+    rule("expand|broadcast", "expand", Copy).types(Types::Storage),
+    rule("pack|unpack|packunpack", "pack", Copy),
+    rule("reshape|view|contiguous", "copy", Copy),
+    rule("cast", "cast", Cast),
+    rule("cast|upcast", "cast", Cast),
+    rule("copy|move|d2d|clone|cpy", "copy", Copy).types(Types::Storage),
+    rule("swap", "copy", Copy).types(Types::Storage),
+    rule("memset|fill|zero|zeros|zeroing|ones|set|reset|clear|clean|cleanup", "fill", Fill),
+    rule("init|iota|arange|range|eye|identity|constant", "fill", Fill),
+    // Order and prefix sums.
+    rule("radix sort|fill", "sort", Sort),
+    rule("sort|argsort|bitonic", "sort", Sort).types(Types::Any),
+    rule("index segment fill", "sort", Sort),
+    rule("cumsum|cumprod|cummax|cummin|scan|logcumsumexp", "cumsum", Scan).types(Types::Any),
+    // Index.
+    rule("index add|func|reduce|put", "index_add", Index).types(Types::Any),
+    rule("scatter gather", "scatter_gather", Index).types(Types::Storage),
+    rule("scatter", "scatter_gather", Index).types(Types::Storage),
+    rule("gather", "gather", Index).types(Types::Storage),
+    rule("nonzero|select|take|unique|compact|filter|flag|partition", "select", Index)
+        .types(Types::Storage),
+    rule("linearize index", "index_prep", Index).types(Types::Storage),
+    rule("index", "index", Index).types(Types::Any),
+    rule("searchsorted|bucketize|bucket|histc", "index", Index).types(Types::Storage),
+    // Reductions.
+    rule("reduce mean", "reduce_mean", Reduce),
+    rule("mean", "mean", Reduce),
+    rule("sum rows|row|dim|reduce", "reduce_sum", Reduce),
+    rule("sum", "reduce_sum", Reduce),
+    rule("histogram|histogram1d|bincount", "histogram", Other).types(Types::Storage),
+    rule("lpnorm|l2", "reduce_norm2", Reduce),
+    rule("norm", "reduce_norm2", Reduce),
+    rule("max|min|amin reduce|rows|dim|values", "reduce_max", Reduce),
+    rule("var|std|variance|stddev", "reduce_var", Reduce),
+    rule("reduce|dot|nrm2|asum|any|all !scatter", "reduce", Reduce),
+    // Pointwise.
+    rule("where", "where", Elementwise).types(Types::Storage),
+    rule("tenary|ternary", "where", Elementwise).types(Types::Storage),
+    rule("triu|tril|mask|masked", "mask", Elementwise),
+    rule("clamp|clip", "clamp", Elementwise),
+    rule("add|residual|bias|plus", "add", Elementwise),
+    rule("mul|multiply|scale|scal", "mul", Elementwise),
+    rule("sub|div|divide|exp|log|pow|sqrt|abs|neg|sin|cos|axpy|lerp", "elementwise", Elementwise),
+    rule("compare|equal|check|isfinite|finite|isnan", "compare", Elementwise).types(Types::Storage),
+    rule(
+        "elementwise|unary|binary|vectorized|foreach|multitensor|broadcasted",
+        "elementwise",
+        Elementwise,
+    ),
+    rule("complex|fft|rfft|irfft|dft|butterfly", "fft", Other),
+    rule("nms|iou|deform", "detection", Other).unit(Unit::No),
+    rule("gram|gramian|outer", "gemm", Gemm),
+];

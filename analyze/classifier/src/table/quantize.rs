@@ -1,0 +1,55 @@
+//! Quantise, dequantise and the transforms around them.
+
+use super::{Rule, Types, Unit, rule};
+use crate::role::Role::{Activation, Cast, Dequantize, Gemm, Quantize};
+
+/// Names with `quant` in them that multiply or activate.
+pub(super) const MULTIPLIES: &[Rule] = &[
+    rule("dequant gemm output", "dequantize_int32", Dequantize),
+    rule("quant|dequant vec matmul", "gemm_gptq", Gemm).unit(Unit::No).types(Types::Template),
+    rule(
+        "silu|swiglu|gelu|relu|geglu|sigmoid|activation quant|fp8|fp4 mul|glu|swiglu|silu !kvcache|norm|rmsnorm|layernorm",
+        "silu_mul_quant",
+        Activation,
+    ),
+    rule("activation mul quant", "act_mul_quant", Activation),
+    rule(
+        "silu|gelu|relu|activation|swiglu quant !norm|rmsnorm|layernorm|bwd|gemm",
+        "act_mul_quant",
+        Activation,
+    ),
+];
+
+pub(super) const RULES: &[Rule] = &[
+    rule("@hadacore hadamard", "hadamard", Quantize).unit(Unit::Yes),
+    rule("hadamard", "hadamard", Quantize).types(Types::Storage),
+    rule("@transformer_engine dequant", "dequantize", Dequantize).types(Types::Storage),
+    rule("@transformer_engine mxfp8 quant", "quantize_mxfp8", Quantize).types(Types::Storage),
+    rule("@transformer_engine nvfp4 quant", "quantize_nvfp4", Quantize).types(Types::Storage),
+    rule("@transformer_engine fp4 quant", "quantize_fp4", Quantize).types(Types::Storage),
+    rule("@transformer_engine quant", "quantize_fp8", Quantize).types(Types::Storage),
+    rule("absmax !attn", "quantize_absmax", Quantize),
+    rule("cast transpose", "cast_transpose_fp8", Quantize).types(Types::Storage),
+    rule("dequant awq", "dequantize_awq", Dequantize),
+    rule("dequant gptq|exllama", "dequantize_gptq", Dequantize),
+    rule("reconstruct", "dequantize_gptq", Dequantize),
+    rule("dequant blockwise", "dequantize_blockwise", Dequantize),
+    rule("dequant int32", "dequantize_int32", Dequantize),
+    rule("dequant", "dequantize", Dequantize),
+    rule("quant blockwise|block blockwise|wise", "quantize_blockwise", Quantize),
+    rule("quant mxfp8|mx|mxfp", "quantize_mxfp8", Quantize),
+    rule("mxfp8|mxfp4|mxfp downcast|cast|quant|to", "quantize_mxfp8", Quantize),
+    rule("quant nvfp4", "quantize_nvfp4", Quantize),
+    rule("quant fp4|mxfp4", "quantize_fp4", Quantize),
+    rule("cast fp4", "quantize_fp4", Quantize),
+    rule("quant 8bit", "quantize_8bit", Quantize),
+    rule("quant fp8|e4m3|float8", "quantize_fp8", Quantize),
+    rule("group|rowwise cast fp8", "quantize_fp8", Quantize).types(Types::Storage),
+    rule("quant int8|i8|azp", "quantize_int8", Quantize),
+    rule("vector quant int8", "quantize_int8", Quantize),
+    rule("fp8|int8 scale|per token|tensor|channel|group to|cast|compute", "quantize_fp8", Quantize),
+    rule("cast fp8|e4m3|int8|mxfp8", "cast", Cast),
+    rule("quant !bwd", "quantize", Quantize),
+    rule("fakequant|fake quant", "quantize", Quantize),
+    rule("calibrate", "quantize_absmax", Quantize),
+];
