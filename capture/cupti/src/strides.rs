@@ -38,27 +38,36 @@ impl Strides {
         let mut probe = Probe::new(api);
         for (kind, slot) in bytes.iter_mut().enumerate().skip(1) {
             let kind = ActivityKind(kind as u32);
-            let agreed = match (probe.by_iterator(kind), probe.by_struct_size(kind)) {
-                (Some(first), Some(second)) if first != second => {
-                    if record_of(kind).is_none() {
-                        continue;
-                    }
-                    let library = api.path().to_owned();
-                    return Err(Error::LengthsDisagree { library, kind, first, second });
-                }
-                (first, second) => first.or(second),
+            let disagreement = |first, second| Error::LengthsDisagree {
+                library: api.path().to_owned(),
+                kind,
+                first,
+                second,
             };
-            let Some(length) = agreed else { continue };
-            if let Some(record) = record_of(kind)
-                && record.judge(length) == SizeVerdict::Implausible
-            {
-                return Err(Error::LengthImplausible {
-                    library: api.path().to_owned(),
-                    kind,
-                    bytes: length,
-                    known: record.sizes.iter().map(|size| size.bytes).collect(),
-                });
-            }
+            let agreed = match (probe.by_iterator(kind), probe.by_struct_size(kind)) {
+                (Err((first, second)), _) => Err(disagreement(first, second)),
+                (Ok(Some(first)), Some(second)) if first != second => {
+                    Err(disagreement(first, second))
+                }
+                (Ok(first), second) => Ok(first.or(second)),
+            };
+            let length = match (agreed, record_of(kind)) {
+                (Ok(Some(length)), Some(record))
+                    if record.judge(length) == SizeVerdict::Implausible =>
+                {
+                    return Err(Error::LengthImplausible {
+                        library: api.path().to_owned(),
+                        kind,
+                        bytes: length,
+                        known: record.sizes.iter().map(|size| size.bytes).collect(),
+                    });
+                }
+                (Ok(Some(length)), _) => length,
+                (Ok(None), _) => continue,
+                (Err(error), Some(_)) => return Err(error),
+                // A kind that is never read: records of it end the buffer they are in.
+                (Err(_), None) => continue,
+            };
             *slot = u16::try_from(length).unwrap_or(0);
         }
         let strides = Self { bytes };
@@ -122,18 +131,21 @@ impl<'a> Probe<'a> {
         }
     }
 
-    /// The distance the library's iterator goes from a record of `kind`, if it does so twice.
+    /// The distance the library's iterator goes from a record of `kind`; two distances when the
+    /// second step is not as long as the first.
     ///
     /// The iterator looks at the kind of what it steps onto, and some releases refuse a zero
     /// there, so every place where a record could begin says `kind`.
-    fn by_iterator(&mut self, kind: ActivityKind) -> Option<usize> {
-        let next = self.api.functions().activity_get_next_record?;
+    fn by_iterator(&mut self, kind: ActivityKind) -> Result<Option<usize>, (usize, usize)> {
+        let Some(next) = self.api.functions().activity_get_next_record else { return Ok(None) };
         self.buffer.fill(u64::from(kind.0).to_le());
-        let first = self.step(next, None)?;
-        let second = self.step(next, Some(first))?;
-        let third = self.step(next, Some(second))?;
-        (first == 0 && third == 2 * second && second >= 8 && second.is_multiple_of(8))
-            .then_some(second)
+        let Some(first) = self.step(next, None) else { return Ok(None) };
+        let Some(second) = self.step(next, Some(first)) else { return Ok(None) };
+        let Some(third) = self.step(next, Some(second)) else { return Ok(None) };
+        match (second.wrapping_sub(first), third.wrapping_sub(second)) {
+            (one, two) if one == two && first == 0 => Ok(Some(one)),
+            (one, two) => Err((one, two)),
+        }
     }
 
     /// The length the library itself states.
