@@ -48,6 +48,15 @@ pub(crate) fn matrix_unit(
         let why = format!("\"{word}\" is a matrix instruction");
         return class.on_tensor_cores(TensorCore::Yes, Confidence::High, why);
     }
+    let role = class.role.value;
+    let is_attention = role.is_matmul() && !matches!(role, Role::Gemm | Role::Conv);
+    if name.is_plain && (is_attention || looks_like_triton(name)) {
+        return class.on_tensor_cores(
+            TensorCore::Yes,
+            Confidence::Low,
+            "Triton multiplies with tl.dot",
+        );
+    }
     let dtype = class.compute_dtype.value;
     if matches!(dtype, Dtype::Fp32 | Dtype::Fp64 | Dtype::C64 | Dtype::C128) {
         return class.on_tensor_cores(
@@ -119,6 +128,25 @@ fn says_tensor_generation(word: &str) -> bool {
             | "blackwell"
             | "ampere"
     )
+}
+
+/// Whether the function's own name says a matrix instruction.
+pub(crate) fn names_instruction(name: &Name<'_>) -> bool {
+    Words::of(name.function()).iter().any(mma::word_says_tensor)
+}
+
+/// Whether the function's own name says a GPU generation with tensor cores.
+pub(crate) fn names_generation(name: &Name<'_>) -> bool {
+    Words::of(name.function()).iter().any(says_tensor_generation)
+}
+
+/// A plain name in the style of Triton, whose multiplies are `tl.dot`: nothing but the function's own
+/// name is left, and it begins with an underscore or says so.
+fn looks_like_triton(name: &Name<'_>) -> bool {
+    let function = name.function();
+    name.is_plain
+        && !function.bytes().any(|byte| byte.is_ascii_uppercase())
+        && (function.starts_with('_') || function.contains("triton"))
 }
 
 /// How many template arguments look like a tile: multiples of 8 from 16 to 512.

@@ -67,7 +67,11 @@ impl Words {
 
     fn canonicalize(&mut self) {
         for word in &mut self.list {
-            if let Some(canonical) = canonical(word) {
+            let stem =
+                word.find(|c: char| c.is_ascii_digit()).map_or(word.as_str(), |at| &word[..at]);
+            // `backward1`, `quant4`: the number only tells variants apart.
+            let found = canonical(word).or_else(|| canonical(stem).filter(|_| stem.len() > 3));
+            if let Some(canonical) = found {
                 canonical.clone_into(word);
             }
         }
@@ -224,7 +228,7 @@ fn canonical(word: &str) -> Option<&'static str> {
         "shuffled" | "shuffles" => "shuffle",
         "normalization" | "normalize" | "normalized" | "normed" | "norms" => "norm",
         "activations" | "act" => "activation",
-        "copies" | "copied" | "batchedcopy" | "memcpy" | "copy2d" => "copy",
+        "copies" | "copied" | "batchedcopy" | "memcpy" | "copy2d" | "dcpy" | "cpy" => "copy",
         "casting" | "casts" | "convert" | "cvt" | "conversion" | "converts" => "cast",
         "elemwise" | "pointwise" | "elementwise" | "element" | "eltwise" => "elementwise",
         "experts" => "expert",
@@ -243,6 +247,8 @@ fn canonical(word: &str) -> Option<&'static str> {
         "bmm" => "bmm",
         "gemms" => "gemm",
         "convolution" | "convolve" | "conv2d" | "conv3d" | "convolutional" | "conv" => "conv",
+        // Not the stem's "conv": a 1-d convolution is mostly a state-space model's.
+        "conv1d" => "conv1d",
         "allreduced" => "allreduce",
         "a2a" | "all2all" | "alltoallv" => "alltoall",
         "gathers" | "gathered" => "gather",

@@ -1,4 +1,8 @@
-//! Attention, its linear substitutes, and the short convolutions and scans that go with them.
+//! Attention in plain words: latent, decode, prefill, combines, bookkeeping.
+//!
+//! Names say the phase (`decode`, `masked_multihead`, `prefill`, `extend`) or do not. Split-KV combines
+//! and the vector decode kernels of vLLM and FasterTransformer (`paged_attention_v1`, `mmha`) run on CUDA
+//! cores; Triton attention multiplies with `tl.dot`.
 
 use super::{Rule, Types, Unit, rule};
 use crate::dtype::Dtype;
@@ -9,90 +13,110 @@ use crate::role::Role::{
 /// Attention names that mention a cache and must not be taken for cache writes.
 pub(super) const BEFORE_CACHE: &[Rule] = &[
     rule(
-        "pagedattn|attn reduce|combine|merge kvcache|v2|ll4mi|sparse|pagedattn",
-        "attention_combine",
+        "pagedattn|attn|pa reduce|combine|merge kvcache|v2|ll4mi|sparse|ps",
+        COMBINE,
         AttentionDecode,
     )
     .unit(Unit::No),
+    rule("pagedattn reduce|combine|merge", COMBINE, AttentionDecode).unit(Unit::No),
+    rule("pagedattn prefill|extend|context", "attention_fwd", AttentionPrefill),
+    rule("pagedattn v1|v2", "attention_fwd", AttentionDecode).unit(Unit::NoUnlessNamed),
     rule("pagedattn", "attention_fwd", AttentionDecode),
+    rule("bwd preprocess", "attention_bwd", Attention).unit(Unit::No),
+    rule("attn|flashattn bwd preprocess|postprocess", "attention_bwd", Attention).unit(Unit::No),
     rule(
-        "decode|prefill attn|mla kvcache|cache|paged|page !insert|concat|rope|metadata|quant",
+        "decode attn|mla kvcache|cache|paged|page !insert|concat|rope|metadata|quant",
         "attention_fwd",
-        Attention,
+        AttentionDecode,
+    ),
+    rule(
+        "prefill attn|mla kvcache|cache|paged|page !insert|concat|rope|metadata|quant",
+        "attention_fwd",
+        AttentionPrefill,
     ),
     rule("cascade attn", "attention_fwd", Attention),
 ];
 
+const COMBINE: &str = "attention_combine";
+
 pub(super) const RULES: &[Rule] = &[
-    // Short convolutions of state-space models.
-    rule("causalconv1d update", "conv1d_causal", AttentionDecode).unit(Unit::No),
-    rule("causalconv1d single|decode|step", "conv1d_causal", AttentionDecode).unit(Unit::No),
-    rule("causalconv1d fwd", "conv1d_causal", AttentionPrefill).unit(Unit::No),
-    rule("causalconv1d", "conv1d_causal", Attention).unit(Unit::No),
-    rule("conv1d batched|fused|causal|state|varlen|dyt", "conv1d_causal", Attention).unit(Unit::No),
-    rule("conv batched|fused|causal|state|varlen update|fwd|batched !bwd|2d|weight|bias|norm|gemm", "conv1d_causal", Attention).unit(Unit::No),
-    // State-space scans.
-    rule("selectivestateupdate", "mamba_update", AttentionDecode).unit(Unit::No),
-    rule("selectivescan update", "mamba_update", AttentionDecode).unit(Unit::No),
-    rule("ssu|ssm update|checkpointing", "mamba_update", AttentionDecode).unit(Unit::No),
-    rule("selectivescan", "mamba_scan", AttentionPrefill).unit(Unit::No).types(Types::Storage),
-    rule("ssm|mamba|ssd scan|fwd|combined", "mamba_scan", AttentionPrefill).unit(Unit::No),
-    rule("chunk scan|state !passing|cumsum|gla|deltarule|delta|gdn|kda|mamba", "mamba_scan", AttentionPrefill).unit(Unit::Dot).types(Types::Real),
-    rule("state passing", "mamba_scan", AttentionPrefill).unit(Unit::No),
-    rule("chunk cumsum", "cumsum", crate::role::Role::Scan),
-    // Linear attention: recurrent forms are decode, chunked forms prefill.
-    rule("recurrent|recurrence fwd flash", "linear_attention", AttentionPrefill),
-    rule("gdn|gdr|kda|gla|deltarule|delta|rwkv6|rwkv7|rwkv4|rwkv|wkv|retention|lightning|hgrn|linear recurrent|decode|update|mtp|step|t1|packed", "linear_attention", AttentionDecode).unit(Unit::No),
-    rule("fused recurrent", "linear_attention", AttentionDecode).unit(Unit::No),
-    rule("recurrent !fwd", "linear_attention", AttentionDecode).unit(Unit::No),
-    rule("recurrent", "linear_attention", AttentionDecode).unit(Unit::No),
-    rule("gdn|gdr|kda|gla|deltarule|delta|rwkv6|rwkv7|rwkv|wkv|retention|lightning|hgrn|dplr|comba|gsa|abc|based|ttt|mesa|path|simple chunk|chunked|fwd|intra|inter|parallel|prefill|bwd !cumsum", "linear_attention", AttentionPrefill),
-    rule("recompute w u", "linear_attention", AttentionPrefill).unit(Unit::Dot),
-    rule("solve tril", "linear_attention", AttentionPrefill).unit(Unit::Dot),
-    rule("scale dot kkt", "linear_attention", AttentionPrefill).unit(Unit::Dot),
-    rule("chunk fwd|bwd h|o|dv|dqkwg|a|kkt|wy|local|intra|inter !cumsum", "linear_attention", AttentionPrefill),
-    rule("gdn|gdr|kda|gla|deltarule|rwkv|wkv gate|cumsum|l2norm", "linear_attention_gate", Elementwise),
-    rule("gdn|gdr|kda|gla|deltarule|rwkv|wkv", "linear_attention", Attention),
-    rule("lightning|linear attn", "linear_attention", Attention),
-    // Combines and bookkeeping.
-    rule("merge|combine state|attn", "attention_combine", Attention).unit(Unit::No),
-    rule("merge|combine state|lse", "attention_combine", Attention).unit(Unit::No),
-    rule("segments reduce", "attention_combine", AttentionDecode).unit(Unit::No),
-    rule("attn|flashattn|mla reduce|combine|lse", "attention_combine", AttentionDecode).unit(Unit::No),
-    rule("splitkv|split combine|reduce|merge", "attention_combine", AttentionDecode).unit(Unit::No),
-    rule("mla metadata|schedule|plan|info", "attention_metadata", Metadata),
-    rule("attn|flashattn|varlen metadata|plan|schedule|scheduler|block|lens|offsets|setup|tensormap|index|seqlens|cu|info prepare|metadata|plan|get|build|compute|setup|set|update|create", "attention_metadata", Metadata),
-    rule("seqlens|seqlen|cu build|compute|prepare|get|padding|set", "attention_metadata", Metadata),
+    // Combines.
+    rule("merge|combine state|attn|lse", COMBINE, Attention).unit(Unit::No),
+    rule("segments reduce", COMBINE, AttentionDecode).unit(Unit::No),
+    rule("attn|flashattn|mla|pa reduce|combine|lse !bias|bwd", COMBINE, AttentionDecode)
+        .unit(Unit::No),
+    rule("splitkv combine|reduce|merge", COMBINE, AttentionDecode).unit(Unit::No),
+    // Bookkeeping.
+    rule("mla|pa metadata|schedule|plan|info", "attention_metadata", Metadata),
+    rule(
+        "attn|flashattn|varlen metadata|plan|schedule|scheduler|tensormap",
+        "attention_metadata",
+        Metadata,
+    ),
+    rule(
+        "attn|flashattn|varlen block|lens|offsets|index|seqlens prepare|get|build|compute|create",
+        "attention_metadata",
+        Metadata,
+    ),
+    rule("seqlens|seqlen build|compute|prepare|get|padding|set", "attention_metadata", Metadata),
+    rule("qkv tma setup", "attention_metadata", Metadata),
+    // Masks and biases.
     rule("attn softmax", "attention_softmax", Softmax),
-    rule("attn mask build|apply|add|transform|generate|create|to|get", "attention_mask", Elementwise),
+    rule(
+        "attn mask build|apply|add|transform|generate|create|to|get|shift",
+        "attention_mask",
+        Elementwise,
+    ),
     rule("relative attn|position bias", "attention_bias", Elementwise),
     rule("alibi add|slopes|bias|build", "alibi_add", Elementwise),
-    rule("attn|flashattn bwd preprocess|dot|delta|cast|clear|postprocess|do", "attention_bwd", Attention).unit(Unit::No),
-    rule("bwd preprocess|dot do|o", "attention_bwd", Attention).unit(Unit::No),
-    rule("attn|flashattn bwd", "attention_bwd", Attention),
-    rule("bwd dkdv|dkdvdq|dq|dk|dv|dkv !rwkv", "attention_bwd", Attention),
+    // Backward.
+    rule("attn|flashattn bwd dot|delta|cast|clear|do !rope", "attention_bwd", Attention)
+        .unit(Unit::No),
+    rule("bwd dot do|o", "attention_bwd", Attention).unit(Unit::No),
+    rule("attn|flashattn bwd !rope|res", "attention_bwd", Attention),
+    rule("bwd dkdv|dkdvdq|dq|dk|dv|dkv !rwkv|rope", "attention_bwd", Attention),
     // Latent attention.
-    rule("mla decode|paged|page|flash|splitkv|absorb|fwd attn|decode|fwd|splitkv|sparse|paged|page", "attention_mla", AttentionDecode),
     rule("mla prefill", "attention_fwd", AttentionPrefill),
+    rule(
+        "mla decode|paged|page|flash|splitkv|absorb|fwd !concat|copy|quant|rope",
+        "attention_mla",
+        AttentionDecode,
+    ),
     rule("mla attn|flashattn", "attention_mla", AttentionDecode),
     // Decode by name.
-    rule("masked attn", "attention_fwd", AttentionDecode).unit(Unit::No),
-    rule("mmha", "attention_fwd", AttentionDecode).unit(Unit::No),
-    rule("attn|flashattn decode|decoding|gen|generation|single|spec", "attention_fwd", AttentionDecode),
-    rule("grouped stage1", "attention_fwd", AttentionDecode).unit(Unit::Dot),
-    rule("fwd stage1", "attention_fwd", AttentionDecode).unit(Unit::No),
-    rule("fwd stage2", "attention_combine", AttentionDecode).unit(Unit::No),
-    rule("att stage1|stage2", "attention_fwd", AttentionDecode).unit(Unit::No),
-    rule("flashdecoding|flashdecode|flash decode|decoding", "attention_fwd", AttentionDecode),
+    rule("masked attn", "attention_fwd", AttentionDecode).unit(Unit::NoUnlessNamed),
+    rule("mmha", "attention_fwd", AttentionDecode).unit(Unit::NoUnlessNamed),
+    rule(
+        "attn|flashattn decode|decoding|gen|generation|single|spec",
+        "attention_fwd",
+        AttentionDecode,
+    ),
+    rule("pa|dsa|nsa decode", "attention_fwd", AttentionDecode),
+    rule("pa|dsa|nsa prefill", "attention_fwd", AttentionPrefill),
+    rule("grouped stage1 !gemm|moe|topk", "attention_fwd", AttentionDecode).unit(Unit::Dot),
+    rule("fwd|att stage1", "attention_fwd", AttentionDecode).unit(Unit::No),
+    rule("fwd|att stage2", COMBINE, AttentionDecode).unit(Unit::No),
+    rule("flashdecoding|flashdecode", "attention_fwd", AttentionDecode),
+    rule("flash decode|decoding", "attention_fwd", AttentionDecode),
     // Prefill by name.
-    rule("attn|flashattn prefill|extend|context|varlen|vit|encoder|causal", "attention_fwd", AttentionPrefill),
-    rule("sage qk|int8|attn|sv|fwd", "attention_fwd", AttentionPrefill).unit(Unit::Yes).types(Types::Fixed(Dtype::Mixed)),
-    rule("qk sv int8|f8|i8|attn", "attention_fwd", AttentionPrefill).unit(Unit::Yes).types(Types::Fixed(Dtype::Mixed)),
-    rule("attn logits", "attention_logits", Attention),
+    rule(
+        "attn|flashattn prefill|extend|context|varlen|vit|encoder",
+        "attention_fwd",
+        AttentionPrefill,
+    ),
+    rule("sage attn|fwd !quant|scale", "attention_fwd", AttentionPrefill)
+        .unit(Unit::Yes)
+        .types(Types::Fixed(Dtype::Mixed)),
+    rule("qk sv attn|int8|f8|i8", "attention_fwd", AttentionPrefill)
+        .unit(Unit::Yes)
+        .types(Types::Fixed(Dtype::Mixed)),
+    // Phase open.
     rule("attn|flashattn logits|score|scores", "attention_logits", Attention),
     rule("unified attn", "attention_fwd", Attention).unit(Unit::Dot),
     rule("flash fwd|sparse", "attention_fwd", Attention),
-    rule("fwd block|sparse attn", "attention_fwd", Attention),
-    rule("attn|flashattn !mask|bias|concat|transpose|add|norm|rope|reshape|index|quant|copy", "attention_fwd", Attention),
-    rule("@plain fwd !norm|softmax|rope|embedding|loss|conv|gelu|silu|crossentropy|swiglu|rmsnorm|layernorm|geglu|dropout|gemm|matmul|pool|scan|activation|relu|ln|l2norm|groupnorm|batchnorm|gate|cumsum|state|quant|unary|binary|sum|mean|div|kl|jsd|mul|hinge|tanh|add|sigmoid|cast|logsumexp|topk|pooling|pos|token|distance|tvd|grpo|dyt|mhc|poly|sparse", "attention_fwd", Attention).unit(Unit::Dot),
+    rule(
+        "attn|flashattn !mask|bias|concat|transpose|add|norm|rope|reshape|index|quant|copy|absmax|scale|res|save",
+        "attention_fwd",
+        Attention,
+    ),
 ];

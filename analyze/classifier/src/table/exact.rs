@@ -46,6 +46,14 @@ const ENTRIES: &[Rule] = &[
     rule("_combine_sampled_and_draft_tokens_kernel", "sampling_bookkeeping", Role::Sampling),
     rule("silu_mul_quant_kernel", "silu_mul_quant", Role::Activation),
     rule("act_quant_kernel", "quantize", Role::Quantize),
+    // DeepEP.
+    rule("dispatch", "moe_dispatch", Role::Collective).types(Types::Storage),
+    rule("combine", "moe_combine", Role::Collective),
+    rule("notify_dispatch", "moe_dispatch", Role::Collective).types(Types::Storage),
+    rule("cached_notify", "barrier", Role::Collective).types(Types::Storage),
+    rule("cached_notify_dispatch", "moe_dispatch", Role::Collective).types(Types::Storage),
+    rule("cached_notify_combine", "moe_combine", Role::Collective).types(Types::Storage),
+    rule("get_dispatch_layout", "moe_metadata", Role::Metadata),
     // Weight-only multiplies without a telling word.
     rule("dense_kernel0", "gemm_qserve", Role::Gemm)
         .unit(Unit::Yes)
@@ -58,7 +66,7 @@ const ENTRIES: &[Rule] = &[
     rule("dequantize_weights", "dequantize_awq", Role::Dequantize),
     rule("segmented_max_reduction", "quantize_absmax", Role::Quantize),
     rule("segmented_max_reduction_strided", "quantize_absmax", Role::Quantize),
-    rule("convert_fp8_kernel", "kvcache_convert_fp8", Role::Cast),
+    rule("convert_fp8_kernel", "kvcache_convert_fp8", Role::Cast).types(Types::Real),
     // TurboMind.
     rule("ProcessKV_v2", "kvwrite", Role::KvCacheWrite),
     rule("flattenKV_v2", "kvcache_gather", Role::KvCacheRead),

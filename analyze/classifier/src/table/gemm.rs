@@ -7,6 +7,7 @@ use crate::role::Role::{Conv, Gemm, Metadata};
 /// Before attention, quantisation and sampling take words these names share with them.
 pub(super) const SPECIFIC: &[Rule] = &[
     rule("splitk reduce", "splitk_reduce", Gemm).unit(Unit::No),
+    rule("gemm|bmm|matmul reduce !scatter|silu|fused", "splitk_reduce", Gemm).unit(Unit::No),
     rule("splitk sum|fixup|epilogue|merge", "splitk_reduce", Gemm).unit(Unit::No),
     rule("gemm|matmul streamk fixup", "splitk_reduce", Gemm).unit(Unit::No),
     rule(
@@ -68,6 +69,10 @@ pub(super) const GENERAL: &[Rule] = &[
     rule("igemm", "gemm", Gemm),
     rule("gemm|matmul|addmm|wgemm|qgemm|mmq", "gemm", Gemm),
     rule("linear fwd|w8a8|w4a4|lowbit|fused", "gemm", Gemm),
+    rule("gmm|tgmm", "grouped_gemm", Gemm).unit(Unit::Dot),
+    rule("wv splitk|splitkq", "gemv", Gemm).unit(Unit::No),
+    rule("mlp|proj !add|norm|copy", "gemm", Gemm),
+    rule("wmma|mfma|hmma|imma", "gemm", Gemm),
     rule("spmm|spmv|sddmm", "spmm", Gemm).unit(Unit::No),
     rule("trsm|syrk|trmm", "gemm", Gemm),
 ];

@@ -54,6 +54,6 @@ pub(super) const RULES: &[Rule] = &[
     rule("transfer", "kvcache_transfer", Copy).types(Types::Storage),
     rule("swap|copy block !expert|quant", "kvcache_copy", Copy).types(Types::Storage),
     rule("kvcache cast|downcast", "kvcache_downcast", Cast).unit(Unit::No),
-    rule("downcast", "kvcache_downcast", Cast),
+    rule("fused downcast", "kvcache_downcast", Cast),
     rule("kvcache copy|move", "kvcache_copy", Copy),
 ];

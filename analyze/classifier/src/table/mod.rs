@@ -14,6 +14,7 @@ mod data;
 mod exact;
 mod gemm;
 mod kv_cache;
+mod linear_attention;
 mod moe;
 mod norm;
 mod pointwise;
@@ -44,6 +45,10 @@ pub(crate) enum Unit {
     Evidence,
     /// Triton with `tl.dot`: always tensor cores, type not in the name.
     Dot,
+    /// CUDA cores unless the name says a matrix instruction.
+    NoUnlessNamed,
+    /// Tensor cores where the name says a generation that has them (`sm90`), else CUDA cores.
+    ByGeneration,
 }
 
 /// Where a rule takes the type computed in from.
@@ -117,6 +122,7 @@ const RULES: &[&[Rule]] = &[
     quantize::MULTIPLIES,
     gemm::SPECIFIC,
     norm::RULES,
+    linear_attention::RULES,
     attention::RULES,
     quantize::RULES,
     sampling::RULES,
@@ -126,7 +132,7 @@ const RULES: &[&[Rule]] = &[
 ];
 
 /// Reads a kernel's own name: whole-name entries, then rules over its words, then over its words and
-/// those of the namespaces around it, then over the classes in its template arguments.
+/// those of the namespaces around it, then with the classes its template arguments name.
 pub(crate) fn classify(
     name: &Name<'_>,
     query: &KernelQuery<'_>,
@@ -146,14 +152,14 @@ pub(crate) fn classify(
     if let Some(class) = match_words(&words, name, query, without) {
         return Some(class.role_confidence(Confidence::Low));
     }
-    for (_, word) in name.words(name.template()).take(MAX_TEMPLATE_WORDS) {
-        words.extend(Words::of(word));
+    for argument in name.args(name.template()).take(MAX_FUNCTORS) {
+        words.extend(Words::of(name.head(argument)));
     }
     match_words(&words, name, query, without).map(|class| class.role_confidence(Confidence::Low))
 }
 
-/// How many template words the last resort reads.
-const MAX_TEMPLATE_WORDS: usize = 24;
+/// How many template arguments the last resort reads.
+const MAX_FUNCTORS: usize = 8;
 
 /// Applies the rules to words.
 pub(crate) fn by_words(
@@ -198,6 +204,21 @@ fn answer(rule: &Rule, name: &Name<'_>, query: &KernelQuery<'_>) -> KernelClass 
             TensorCore::Yes,
             Confidence::Medium,
             "Triton tl.dot runs on tensor cores",
+        ),
+        Unit::NoUnlessNamed if evidence::names_instruction(name) => class.on_tensor_cores(
+            TensorCore::Yes,
+            Confidence::High,
+            "a matrix instruction in the name",
+        ),
+        Unit::ByGeneration if evidence::names_generation(name) => class.on_tensor_cores(
+            TensorCore::Yes,
+            Confidence::Medium,
+            "written for a generation with tensor cores",
+        ),
+        Unit::NoUnlessNamed | Unit::ByGeneration => class.on_tensor_cores(
+            TensorCore::No,
+            Confidence::Medium,
+            "kernels of this name run on CUDA cores",
         ),
         Unit::Evidence => evidence::matrix_unit(class, name, query),
     }
@@ -352,6 +373,11 @@ impl Compiled {
         {
             mask.set(*number);
             return;
+        }
+        if word.ends_with("gemm")
+            && let Some(number) = self.numbers.get("gemm")
+        {
+            mask.set(*number);
         }
         // Words run together (`addbiaslayernorm`): long stems are distinctive enough to be looked for.
         if word.len() > 7 {

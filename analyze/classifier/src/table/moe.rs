@@ -7,9 +7,9 @@ pub(super) const RULES: &[Rule] = &[
     // Multiplies.
     rule("wna16 moe gemm|matmul", "grouped_gemm_wna16", Gemm).unit(Unit::No),
     rule("fusedmoe gptq|awq|wna16", "grouped_gemm_wna16", Gemm).unit(Unit::Dot),
+    rule("router gemv", "router_gemm", Gemm).unit(Unit::No),
     rule("routergemm", "router_gemm", Gemm).unit(Unit::No),
     rule("router gemm|matmul", "router_gemm", Gemm).unit(Unit::No),
-    rule("gate gemm|matmul", "router_gemm", Gemm),
     rule(
         "moe|expert|fusedmoe|grouped|group|ragged gemm|matmul|mlp starts|args|problem|sizes|size|offsets|ptr|ptrs|strides|stride|setup|metadata|tensormap",
         "gemm_metadata",
@@ -22,6 +22,12 @@ pub(super) const RULES: &[Rule] = &[
         "grouped_gemm",
         Gemm,
     ),
+    rule(
+        "fusedmoe !topk|gate|softmax|router|align|sum|sort|quant|finalize|permute|count|index",
+        "grouped_gemm",
+        Gemm,
+    )
+    .unit(Unit::Dot),
     // Bookkeeping.
     rule(
         "expert|moe|blockscale compute|problem sizes|offsets|problem !topk",
@@ -41,7 +47,7 @@ pub(super) const RULES: &[Rule] = &[
     rule("topk gate|router|expert|moe|fusedmoe", "moe_topk", MoeRouting),
     rule("topk group|grouped", "moe_topk", MoeRouting),
     rule("topk fused fwd|bwd|score|simple|aux", "moe_topk", MoeRouting),
-    rule("topk softmax|sigmoid", "moe_topk", MoeRouting),
+    rule("topk softmax|sigmoid !beam|online|sampling", "moe_topk", MoeRouting),
     rule("moe gate", "moe_topk", MoeRouting).types(Types::Template),
     rule("gate bias|group|grouped topk|select", "moe_topk", MoeRouting),
     rule("aux loss", "moe_aux_loss", MoeRouting),
@@ -67,6 +73,7 @@ pub(super) const RULES: &[Rule] = &[
     rule("fill gateup", "moe_permute", MoeRouting),
     rule("ep scatter|gather", "moe_permute", MoeRouting),
     rule("moe|fusedmoe activation|silu|gelu|swiglu|quant", "moe_activation", MoeRouting),
+    rule("moe e2e|stage1|stage2 !sort|count|reduce|align", "grouped_gemm", Gemm),
     rule("router", "moe_route", MoeRouting),
     rule("bitmatrix|expt", "moe_route", MoeRouting),
     rule("moe|mixtral", "moe_route", MoeRouting).types(Types::Template),

@@ -10,6 +10,7 @@ pub(super) const RULES: &[Rule] = &[
     rule("qk norm|rmsnorm|layernorm|l2norm", "qknorm", Norm),
     rule("rmsnorm quant add|residual", "fused_add_rmsnorm_quant", Norm),
     rule("rmsnorm quant", "rmsnorm_quant", Norm),
+    rule("rms quant|fp8|mxfp8|mxfp4", "rmsnorm_quant", Norm),
     rule("layernorm quant|fp8 !bwd", "layernorm_quant", Norm),
     rule("rmsnorm gate", "rmsnorm_gated", Norm),
     rule("rmsnorm|rms bwd", "rmsnorm_bwd", Norm),

@@ -8,10 +8,12 @@ use crate::role::Role::{
 pub(super) const RULES: &[Rule] = &[
     // Losses.
     rule("crossentropy", "cross_entropy", Loss),
+    rule("ce vocab|parallel", "cross_entropy", Loss),
     rule("loss|nll|nllloss|criterion|bce|mse|kldiv|jsd|focal|hinge|ctc|tvd|grpo", "loss", Loss),
     rule("kl div", "loss", Loss),
     // Rope.
     rule("rope|mrope|yarn", "rope", Rope),
+    rule("sbhd|thd cache|uncached", "rope", Rope),
     // Embeddings.
     rule(
         "@fbgemm_gpu permute|bucketize|offsets|rowwise|lengths|jagged|segment|recat|expand|range|fp8rowwise",
@@ -70,11 +72,12 @@ pub(super) const RULES: &[Rule] = &[
     rule("relu|relu2|relu6|lrelu|prelu", "relu_threshold", Activation),
     rule("hardswish", "hardswish", Activation),
     rule("activation !quant|offload", "activation", Activation),
+    rule("dyt", "activation", Activation),
     rule("mish|elu|selu|softplus|hardtanh|swish|snake", "activation", Activation),
     rule("tanh", "tanh", Activation),
     // Softmax.
     rule("softmax bwd", "softmax_bwd", Softmax),
-    rule("softmax", "softmax", Softmax),
+    rule("softmax|sparsemax", "softmax", Softmax),
     rule("logsumexp", "softmax", Softmax),
     // Pooling.
     rule("avg|average|avgpool pool|pooling|adaptive", "avg_pool", Pooling).types(Types::Any),

@@ -21,6 +21,7 @@ pub(super) const MULTIPLIES: &[Rule] = &[
 ];
 
 pub(super) const RULES: &[Rule] = &[
+    rule("rope quant !kvcache|cache", "rope", crate::role::Role::Rope),
     rule("@hadacore hadamard", "hadamard", Quantize).unit(Unit::Yes),
     rule("hadamard", "hadamard", Quantize).types(Types::Storage),
     rule("@transformer_engine dequant", "dequantize", Dequantize).types(Types::Storage),
@@ -39,6 +40,7 @@ pub(super) const RULES: &[Rule] = &[
     rule("quant blockwise|block blockwise|wise", "quantize_blockwise", Quantize),
     rule("quant mxfp8|mx|mxfp", "quantize_mxfp8", Quantize),
     rule("mxfp8|mxfp4|mxfp downcast|cast|quant|to", "quantize_mxfp8", Quantize),
+    rule("downcast", "quantize", Quantize),
     rule("quant nvfp4", "quantize_nvfp4", Quantize),
     rule("quant fp4|mxfp4", "quantize_fp4", Quantize),
     rule("cast fp4", "quantize_fp4", Quantize),

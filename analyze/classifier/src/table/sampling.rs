@@ -1,7 +1,7 @@
 //! From logits to tokens.
 
 use super::{Rule, Types, rule};
-use crate::role::Role::{Sampling, Softmax};
+use crate::role::Role::Sampling;
 
 pub(super) const RULES: &[Rule] = &[
     rule("topk topp", "topk_topp", Sampling),
@@ -35,5 +35,4 @@ pub(super) const RULES: &[Rule] = &[
     rule("logits prob|logprob|logprobs", "sampling_bookkeeping", Sampling),
     rule("logprob|logprobs|ranks", "sampling_bookkeeping", Sampling),
     rule("logits softcap|soft|cap|bias|temperature|processor|adjust|vocab", "logits", Sampling),
-    rule("crossentropy !softmax", "cross_entropy", Softmax),
 ];
