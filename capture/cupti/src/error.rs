@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use cupti_sys::{ActivityKind, CUptiResult};
+use cupti_sys::{ActivityKind, CUptiResult, Toolkit};
 
 /// Why libcupti could not be found, trusted or used.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +75,19 @@ pub enum Error {
         bytes: usize,
         /// Lengths in known releases.
         known: Vec<u16>,
+    },
+
+    /// Each length is known, but they come from different releases.
+    #[error("{}: {kind} records of {bytes} bytes beside records of CUDA {release}", library.display())]
+    LengthsOfNoRelease {
+        /// The library's path.
+        library: PathBuf,
+        /// The release that most lengths are of.
+        release: Toolkit,
+        /// A kind whose length is not of it.
+        kind: ActivityKind,
+        /// That length.
+        bytes: u16,
     },
 
     /// Another profiler is in the way.

@@ -9,7 +9,8 @@
 use std::ptr;
 
 use cupti_sys::{
-    ActivityGetNextRecord, ActivityKind, CUptiResult, MAX_RECORD_BYTES, SizeVerdict, record_of,
+    ActivityGetNextRecord, ActivityKind, CUptiResult, MAX_RECORD_BYTES, RECORDS, SizeVerdict,
+    Toolkit, record_of,
 };
 
 use crate::{Api, Error};
@@ -71,11 +72,44 @@ impl Strides {
             *slot = u16::try_from(length).unwrap_or(0);
         }
         let strides = Self { bytes };
+        let library = || api.path().to_owned();
         if strides.of(ActivityKind::CONCURRENT_KERNEL).is_none() {
-            let library = api.path().to_owned();
-            return Err(Error::Uncalibrated { library, result: probe.last_refusal });
+            return Err(Error::Uncalibrated { library: library(), result: probe.last_refusal });
         }
-        Ok(strides)
+        match strides.nearest_release() {
+            (_, None) => Ok(strides),
+            (release, Some((kind, bytes))) => {
+                Err(Error::LengthsOfNoRelease { library: library(), release, kind, bytes })
+            }
+        }
+    }
+
+    /// The compared release whose lengths these are, or between which and the next one they lie.
+    pub fn release(&self) -> Toolkit {
+        self.nearest_release().0
+    }
+
+    /// The release that explains most lengths, and one length that it does not explain.
+    ///
+    /// A library is one release, so its lengths all come from one, or from two neighbours when it
+    /// is a release between them that was not compared. Beyond the newest, any record may be
+    /// longer.
+    fn nearest_release(&self) -> (Toolkit, Option<(ActivityKind, u16)>) {
+        let releases = compared_releases();
+        let strange = |index: usize| {
+            let (release, next) = (releases[index], releases.get(index + 1).copied());
+            self.iter().filter(move |(kind, bytes)| {
+                let Some(record) = record_of(*kind) else { return false };
+                let fits = |release| record.size_in(release).is_some_and(|s| s.bytes == *bytes);
+                match next {
+                    Some(next) => !fits(release) && !fits(next),
+                    None => record.size_in(release).is_some_and(|size| *bytes < size.bytes),
+                }
+            })
+        };
+        let nearest =
+            (0..releases.len()).min_by_key(|index| strange(*index).count()).unwrap_or_default();
+        (releases[nearest], strange(nearest).next())
     }
 
     /// Strides given by number, for records that are not read from a library in this process.
@@ -113,6 +147,15 @@ impl Strides {
                 .is_some_and(|record| record.judge(usize::from(*bytes)) == SizeVerdict::Newer)
         })
     }
+}
+
+/// Releases in which some record changed its length, oldest first.
+fn compared_releases() -> Vec<Toolkit> {
+    let mut releases: Vec<Toolkit> =
+        RECORDS.iter().flat_map(|record| record.sizes).map(|size| size.since).collect();
+    releases.sort();
+    releases.dedup();
+    releases
 }
 
 /// A buffer of synthetic records.

@@ -3,7 +3,8 @@
 mod support;
 
 use cupti_sys::{
-    ActivityKind, CUDA_11_8, CUDA_12_0, CUDA_12_9, CUDA_13_3, CUDA_13_5, CUptiResult, RECORDS,
+    ActivityKind, CUDA_11_8, CUDA_12_0, CUDA_12_4, CUDA_12_9, CUDA_13_3, CUDA_13_5, CUptiResult,
+    RECORDS,
 };
 use fake_cupti::PROFILES;
 use support::Double;
@@ -20,6 +21,7 @@ fn every_release_tells_the_lengths_of_its_records() {
             assert_eq!(strides.of(*kind), profile.stride(*kind), "CUDA {}", profile.toolkit);
         }
         assert_eq!(strides.newer_than_known().count(), 0);
+        assert!(profile.toolkit.at_least(strides.release()), "CUDA {}", profile.toolkit);
         double.assert_well_behaved();
     }
 }
@@ -36,9 +38,10 @@ fn the_api_version_is_not_a_key_to_layouts() {
 
 #[test]
 fn a_length_that_no_release_has_is_refused() {
-    for (lie, bytes) in [("-8", 200 - 8), ("-160", 40), ("96", 296), ("1800", 2000)] {
-        let double = Double::of(CUDA_11_8);
-        double.gpu.script(&format!("lie stride 10 {lie}"));
+    for (toolkit, lie, bytes) in [(CUDA_11_8, -8, 192), (CUDA_11_8, -160, 40), (CUDA_13_5, -8, 240)]
+    {
+        let double = Double::of(toolkit);
+        double.gpu.script(&format!("lie stride 10 {lie}\nlie size 10 {lie}"));
         match Strides::calibrate(double.api) {
             Err(Error::LengthImplausible { kind: KERNEL, bytes: found, known, .. }) => {
                 assert_eq!(found, bytes);
@@ -47,6 +50,30 @@ fn a_length_that_no_release_has_is_refused() {
             other => panic!("{lie}: {other:?}"),
         }
     }
+}
+
+#[test]
+fn lengths_of_two_releases_are_refused() {
+    // A kernel as long as in 13.1, and one longer than any, in a library that is 11.8 otherwise.
+    for lie in [24, 96] {
+        let double = Double::of(CUDA_11_8);
+        double.gpu.script(&format!("lie stride 10 {lie}"));
+        match Strides::calibrate(double.api) {
+            Err(Error::LengthsOfNoRelease { release: CUDA_11_8, kind: KERNEL, bytes, .. }) => {
+                assert_eq!(bytes, 200 + lie);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_release_between_two_compared_ones_is_accepted() {
+    // Contexts grew in 12.6; a release before that may have grown them alone.
+    let double = Double::of(CUDA_12_4);
+    double.gpu.script("lie stride 9 8");
+    let strides = Strides::calibrate(double.api).expect("something like 12.5");
+    assert_eq!((strides.of(ActivityKind::CONTEXT), strides.release()), (Some(32), CUDA_12_4));
 }
 
 #[test]
