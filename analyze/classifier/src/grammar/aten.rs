@@ -145,8 +145,8 @@ fn functor_type(name: &Name<'_>, functor: Span) -> Option<Dtype> {
         if word == "lambda" && name.kind(open) == Some(Kind::Open(b'(')) {
             let params = name.group(open);
             if let Some(first) = name.args(params).next() {
-                let pointer =
-                    (first.start..first.end).any(|at| name.kind(at) == Some(Kind::Symbol(b'*')));
+                let pointer = (first.start..first.end.min(first.start + MAX_TYPE_TOKENS))
+                    .any(|at| name.kind(at) == Some(Kind::Symbol(b'*')));
                 if !pointer {
                     last = name.dtype(first).or(last);
                 }
@@ -155,6 +155,9 @@ fn functor_type(name: &Name<'_>, functor: Span) -> Option<Dtype> {
     }
     last
 }
+
+/// How far into a lambda's parameter a pointer is looked for, so that nested lambdas stay cheap.
+const MAX_TYPE_TOKENS: u32 = 16;
 
 fn is_plumbing_space(word: &str) -> bool {
     matches!(

@@ -105,9 +105,13 @@ fn typed_field(field: &str) -> Option<Dtype> {
     }
 }
 
+/// How many words that could be a warp policy are looked into, so that nested ones stay cheap.
+const MAX_CANDIDATES: usize = 64;
+
 /// `warp::MmaTensorOp<Shape, A, LayoutA, B, …>` or `arch::Mma<GemmShape<..>, threads, A, …>`.
 fn cutlass_2(name: &Name<'_>, span: Span) -> Option<Unit> {
-    for (index, word) in name.words(span) {
+    let candidates = name.words(span).filter(|(_, word)| word.contains("Mma")).take(MAX_CANDIDATES);
+    for (index, word) in candidates {
         let is_warp = word.starts_with("MmaTensorOp")
             || word.starts_with("MmaMixedInputTensorOp")
             || word == "SparseMmaTensorOp"
