@@ -1,6 +1,12 @@
 //! Scores the classifier on the shared sample of labelled kernel names, when it lies beside the
 //! checkout, and prints what it gets wrong and how well it does without what it knows of each library.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a damaged sample fails the test, and the figures are its output"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
