@@ -87,15 +87,13 @@ pub enum ImportError {
         /// The limit.
         limit: u64,
     },
-    /// A database that the database engine cannot read, or that is not the expected one.
-    #[error("{path}: {expected}", path = path.display())]
+    /// A database that is damaged, unfinished or refused by the database engine.
+    #[error("{path}: {problem}", path = path.display())]
     Database {
         /// The file.
         path: PathBuf,
-        /// What could not be done, and why where that is known.
-        expected: String,
-        /// What the database engine said.
-        source: Option<Cause>,
+        /// What is wrong: where, what was expected, what was found, or the engine's own words.
+        problem: String,
     },
     /// A capture file that its reader refuses.
     #[error("{path}: not a readable capture file", path = path.display())]

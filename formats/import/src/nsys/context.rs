@@ -13,6 +13,8 @@ use crate::{ImportError, Progress};
 
 /// Rows between two looks at progress and cancellation.
 const ROWS_PER_REPORT: u64 = 16_384;
+/// Least bytes a row takes: a cell pointer of two, lengths and row number of one byte each.
+const SMALLEST_ROW_BYTES: u64 = 5;
 
 /// The state of one import.
 pub(super) struct Context<'a> {
@@ -62,15 +64,31 @@ impl<'a> Context<'a> {
     /// Begins a row.
     ///
     /// # Errors
-    /// When the caller cancels.
+    /// When the caller cancels, or there are more rows than the file has room for.
     #[inline]
     pub(super) fn next_row(&mut self) -> Result<(), ImportError> {
         self.row += 1;
         self.meter.rows += 1;
-        if self.meter.rows.is_multiple_of(ROWS_PER_REPORT) && !self.meter.report() {
-            return Err(ImportError::Cancelled { path: self.path.to_owned() });
+        if self.meter.rows.is_multiple_of(ROWS_PER_REPORT) { self.report() } else { Ok(()) }
+    }
+
+    fn report(&mut self) -> Result<(), ImportError> {
+        // Pages that a damaged or hostile file refers to again and again yield rows without end.
+        let limit = self.meter.file_bytes / SMALLEST_ROW_BYTES;
+        if self.meter.rows > limit {
+            return Err(ImportError::Database {
+                path: self.path.to_owned(),
+                problem: format!(
+                    "expected at most {limit} rows in {} bytes, found more: pages are used twice",
+                    self.meter.file_bytes
+                ),
+            });
         }
-        Ok(())
+        if self.meter.report() {
+            Ok(())
+        } else {
+            Err(ImportError::Cancelled { path: self.path.to_owned() })
+        }
     }
 
     /// Counts a problem of the current row.

@@ -17,6 +17,8 @@ pub(super) const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 const HEADER_BYTES: usize = 100;
 /// Longest text or row SQLite may build for us. Demangled kernel names reach tens of kilobytes.
 const LONGEST_VALUE_BYTES: i32 = 64 << 20;
+/// Most characters of SQLite's own words in a message.
+const LONGEST_QUOTE: usize = 200;
 
 /// The tables of an SQLite file that hold rows of their own, and a connection to read them.
 #[derive(Debug)]
@@ -82,11 +84,19 @@ pub(super) fn quoted(name: &str) -> String {
 }
 
 /// SQLite's refusal as an import error.
-pub(super) fn unreadable(path: &Path, source: rusqlite::Error) -> ImportError {
+pub(super) fn unreadable(path: &Path, error: rusqlite::Error) -> ImportError {
+    let said = match &error {
+        rusqlite::Error::SqliteFailure(_, Some(said)) => said.clone(),
+        // What was asked is ours; only what SQLite said about it helps the user.
+        rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
+        other => other.to_string(),
+    };
+    // It may quote the file's own schema.
+    let said: String =
+        said.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_QUOTE).collect();
     ImportError::Database {
         path: path.to_owned(),
-        expected: "the database cannot be read".to_owned(),
-        source: Some(Box::new(source)),
+        problem: format!("the database cannot be read: {said}"),
     }
 }
 
@@ -166,9 +176,7 @@ fn columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Column>
 
 /// Refuses what SQLite would report badly: a header never written, and a file that was cut off.
 fn check_header(path: &Path, head: &[u8], file_bytes: u64) -> Result<(), ImportError> {
-    let refuse = |expected: String| {
-        Err(ImportError::Database { path: path.to_owned(), expected, source: None })
-    };
+    let refuse = |problem: String| Err(ImportError::Database { path: path.to_owned(), problem });
     let Some(header) = head.get(..HEADER_BYTES) else {
         return refuse(format!(
             "expected a database header of {HEADER_BYTES} bytes, found a file of {file_bytes}; \

@@ -31,6 +31,7 @@ use self::identity::Identity;
 use self::names::Names;
 use crate::importer::timeline_of;
 use crate::input::InputFile;
+use crate::registry::supported;
 use crate::{ImportError, ImportOptions, Importer, Probe, ProbeInput, Progress};
 
 /// Reads Nsight Systems SQLite exports.
@@ -63,22 +64,23 @@ impl Importer for NsysSqlite {
         progress: &dyn Progress,
     ) -> Result<Timeline, ImportError> {
         let path = input.path();
-        let refuse = |expected: String| ImportError::Database {
+        let refuse = |problem: &str| ImportError::Database {
             path: path.to_owned(),
-            expected,
-            source: None,
+            problem: problem.to_owned(),
         };
         if is_unwritten(input.head()) {
             return Err(refuse(
-                "at byte 0: expected a database header, found zeros; the export was interrupted"
-                    .to_owned(),
+                "at byte 0: expected a database header, found zeros; the export was interrupted",
             ));
         }
         if !input.head().starts_with(MAGIC) {
-            return Err(refuse("expected a database header".to_owned()));
+            return Err(refuse("at byte 0: expected a database header"));
         }
         let database = Database::open(input)?;
-        check_content(&database).map_err(refuse)?;
+        if let Some(found) = other_content(&database) {
+            let path = path.to_owned();
+            return Err(ImportError::Unrecognised { path, found, supported: supported() });
+        }
 
         let failed = |error| unreadable(path, error);
         let (timeline, source) = timeline_of(input, self.format());
@@ -97,6 +99,7 @@ impl Importer for NsysSqlite {
         devices::describe(&database, &mut context).map_err(failed)?;
         session::read(&database, &mut context, source)?;
         count_other_tables(&database, &mut context);
+        count_unfinished_writes(&mut context);
 
         let mut timeline = context.timeline;
         for (kind, rows) in timeline.sort() {
@@ -115,22 +118,23 @@ fn tables_read() -> impl Iterator<Item = &'static str> {
     lists.into_iter().flatten().copied()
 }
 
-/// Says in words why a database is not an export, when it is not.
-fn check_content(database: &Database) -> Result<(), String> {
+/// What a database is that is not an export.
+fn other_content(database: &Database) -> Option<String> {
     let tables: Vec<_> = database.table_names().collect();
+    if tables.contains(&"StringIds") || tables_read().any(|table| tables.contains(&table)) {
+        return None;
+    }
     if tables.is_empty() {
-        return Err("expected an Nsight Systems export, found a database without tables".to_owned());
+        return Some("an SQLite database without tables".to_owned());
     }
-    let is_export = tables.contains(&"StringIds") || tables_read().any(|t| tables.contains(&t));
-    if is_export {
-        return Ok(());
-    }
-    let shown: Vec<_> = tables.iter().take(4).map(|name| format!("{name:.40}")).collect();
+    let shown: Vec<_> = tables.iter().take(4).map(|name| shown(name)).collect();
     let more = if tables.len() > shown.len() { ", …" } else { "" };
-    Err(format!(
-        "expected an Nsight Systems export, found another database with tables {}{more}",
-        shown.join(", ")
-    ))
+    Some(format!("an SQLite database with tables {}{more}", shown.join(", ")))
+}
+
+/// A table's name as fit for a message: on one line and not too long.
+fn shown(table: &str) -> String {
+    table.chars().map(|c| if c.is_control() { ' ' } else { c }).take(60).collect()
 }
 
 /// Counts tables of other tools, and tables with records that are not imported.
@@ -148,8 +152,22 @@ fn count_other_tables(database: &Database, context: &mut Context<'_>) {
         [(ProblemKind::ForeignTable, foreign), (ProblemKind::UnimportedTable, unread)]
     {
         context.count(kind, tables.len() as u64, || {
-            let shown: Vec<_> = tables.iter().take(6).map(|name| format!("{name:.60}")).collect();
+            let shown: Vec<_> = tables.iter().take(6).map(|name| shown(name)).collect();
             shown.join(", ")
         });
+    }
+}
+
+/// Counts a journal beside the file that holds something: whoever wrote the file did not finish.
+/// The file is read as it is, as SQLite would need to write to it to take the journal in.
+fn count_unfinished_writes(context: &mut Context<'_>) {
+    for suffix in ["-journal", "-wal"] {
+        let mut beside = context.path.as_os_str().to_owned();
+        beside.push(suffix);
+        if std::fs::metadata(&beside).is_ok_and(|journal| journal.is_file() && journal.len() > 0) {
+            context.count(ProblemKind::TruncatedInput, 1, || {
+                format!("a journal (…{suffix}) lies beside the file: the export did not finish")
+            });
+        }
     }
 }
