@@ -1,11 +1,12 @@
 //! The list of importers, and the choice among them by content.
 
 use crate::input::InputFile;
+use crate::kineto::KinetoImporter;
 use crate::nsys::NsysSqlite;
 use crate::{ImportError, Importer, Probe, ProbeInput, foreign};
 
 /// Every importer. To add one: write its file, add its line.
-static IMPORTERS: &[&dyn Importer] = &[&NsysSqlite];
+static IMPORTERS: &[&dyn Importer] = &[&NsysSqlite, &KinetoImporter];
 
 /// Every importer, in the order in which they are asked.
 pub fn importers() -> &'static [&'static dyn Importer] {

@@ -105,6 +105,7 @@ problem_kinds! {
     MissingColumn = 9, "missing_column", Note, "A column that this version of the source does not have.";
     MissingTable = 10, "missing_table", Note, "A table that this version of the source does not have.";
     UnimportedTable = 11, "unimported_table", Note, "A table of the source that is not imported.";
+    UnusableField = 12, "unusable_field", Note, "A field that is not needed holds no valid value; the rest was kept.";
     MissingBytes = 20, "missing_bytes", Warning, "Copies or fills whose size the source does not give.";
     InvalidUtf8 = 21, "invalid_utf8", Warning, "Text that is not UTF-8; undecodable bytes were replaced.";
     TrailingText = 22, "trailing_text", Warning, "Text after the end of the document; it was ignored.";
@@ -115,6 +116,7 @@ problem_kinds! {
     RoundedTime = 27, "rounded_time", Warning, "Times with more digits than a nanosecond; they were rounded.";
     UnknownMemcpyKind = 28, "unknown_memcpy_kind", Warning, "Copies whose direction the source does not give.";
     UnresolvedStream = 29, "unresolved_stream", Warning, "Device work without a device or stream number.";
+    InvalidEscape = 30, "invalid_escape", Warning, "Text with an escape that its format does not have; it was kept as it stands.";
     MissingTimestamp = 40, "missing_timestamp", Loss, "Events without a start time; they were left out.";
     MissingDuration = 41, "missing_duration", Loss, "Complete events without a length; they were left out.";
     NonFiniteNumber = 42, "non_finite_number", Loss, "NaN or Infinity where a number must stand; the event was left out.";
@@ -122,6 +124,7 @@ problem_kinds! {
     MalformedEvent = 44, "malformed_event", Loss, "An event with a field of the wrong type; it was left out.";
     OpenRange = 45, "open_range", Loss, "Ranges that were never closed; they were left out.";
     UnreadableFile = 46, "unreadable_file", Loss, "Traces of a folder that could not be read; they were left out.";
+    UnopenedRange = 47, "unopened_range", Loss, "Ends of ranges that never began; they were left out.";
     // The collector.
     BufferStarved = 60, "buffer_starved", Loss, "Records lost because no buffer was free.";
     RecordDropped = 61, "record_dropped", Loss, "Records the driver reports as dropped.";
