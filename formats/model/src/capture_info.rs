@@ -23,6 +23,25 @@ impl ClockDomain {
         }
     }
 
+    /// The value as stored in a column; zero is kept for "not stated".
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Realtime => 1,
+            Self::Monotonic => 2,
+            Self::SourceRelative => 3,
+        }
+    }
+
+    /// The meaning of a stored value; `None` for zero and for a value of a later version.
+    pub const fn from_code(code: u8) -> Option<Self> {
+        match code {
+            1 => Some(Self::Realtime),
+            2 => Some(Self::Monotonic),
+            3 => Some(Self::SourceRelative),
+            _ => None,
+        }
+    }
+
     /// The domain with this name; `None` for a name of a later version.
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Realtime, Self::Monotonic, Self::SourceRelative]

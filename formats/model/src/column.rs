@@ -60,6 +60,8 @@ pub enum Reference {
     CounterTrack,
     /// [`SourceId`](crate::SourceId)s.
     Source,
+    /// [`SpanNumber`](crate::SpanNumber)s.
+    Span,
 }
 
 /// A column to read.

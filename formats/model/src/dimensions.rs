@@ -4,7 +4,7 @@ use hashbrown::HashMap;
 
 use crate::tables::{
     ClockAnchorTable, CounterTrack, CounterTrackTable, Device, DeviceTable, Process, ProcessTable,
-    PropertyTable, Source, SourceTable, Stream, StreamTable, Thread, ThreadTable,
+    PropertyTable, Source, SourceTable, Stream, StreamTable, Table, Thread, ThreadTable,
 };
 use crate::{CounterTrackId, DeviceId, ProcessId, SourceId, StreamId, StringId, ThreadId};
 
@@ -36,10 +36,24 @@ pub struct Dimensions {
     device_index: Index<(u32, u32)>,
     stream_index: Index<(u32, u32, u32, u64)>,
     thread_index: Index<(u32, i64)>,
-    track_index: Index<(u32, u32, u32, u32)>,
+    track_index: Index<(u32, u32, u32, u32, u32)>,
 }
 
 impl Dimensions {
+    /// Every list, in the order in which they refer to each other.
+    pub fn tables(&self) -> [&dyn Table; 8] {
+        [
+            &self.sources,
+            &self.properties,
+            &self.processes,
+            &self.devices,
+            &self.streams,
+            &self.threads,
+            &self.counter_tracks,
+            &self.clock_anchors,
+        ]
+    }
+
     /// Adds a source.
     pub fn add_source(&mut self, source: Source) -> SourceId {
         let id = SourceId::from_index(self.sources.len());
@@ -107,16 +121,24 @@ impl Dimensions {
         device: DeviceId,
         process: ProcessId,
     ) -> CounterTrackId {
+        let (device, process) = (device.raw(), process.raw());
+        let track = CounterTrack {
+            name: name.raw(),
+            unit: unit.raw(),
+            device,
+            process,
+            ..CounterTrack::default()
+        };
+        self.counter_track(track)
+    }
+
+    /// The counter track with the name, unit, subject and source of `track`; what else `track`
+    /// says is taken when it is new.
+    pub fn counter_track(&mut self, track: CounterTrack) -> CounterTrackId {
         let next = self.counter_tracks.len() as u32;
-        let key = (name.raw(), unit.raw(), device.raw(), process.raw());
-        let id = *self.track_index.entry(key).or_insert(next);
+        let id = *self.track_index.entry(track_key(&track)).or_insert(next);
         if id == next {
-            self.counter_tracks.push(CounterTrack {
-                name: key.0,
-                unit: key.1,
-                device: key.2,
-                process: key.3,
-            });
+            self.counter_tracks.push(track);
         }
         CounterTrackId::from_raw(id)
     }
@@ -163,11 +185,12 @@ impl Dimensions {
             self.streams.iter().map(|s| (s.process, s.device, s.context_id, s.stream_id)),
         );
         rebuild(&mut self.thread_index, self.threads.iter().map(|t| (t.process, t.tid)));
-        rebuild(
-            &mut self.track_index,
-            self.counter_tracks.iter().map(|t| (t.name, t.unit, t.device, t.process)),
-        );
+        rebuild(&mut self.track_index, self.counter_tracks.iter().map(|t| track_key(&t)));
     }
+}
+
+fn track_key(track: &CounterTrack) -> (u32, u32, u32, u32, u32) {
+    (track.name, track.unit, track.device, track.process, track.source)
 }
 
 /// Equal when all lists are; lookups follow from them.

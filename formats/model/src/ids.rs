@@ -6,6 +6,8 @@ pub const NONE_U8: u8 = u8::MAX;
 pub const NONE_U32: u32 = u32::MAX;
 /// "None" in a 64-bit column: no external id, no size given by the source.
 pub const NONE_U64: u64 = u64::MAX;
+/// "None" in a signed column: a time that was not read.
+pub const NONE_I64: i64 = i64::MIN;
 
 macro_rules! index_types {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
@@ -61,6 +63,8 @@ index_types! {
     StringId;
     /// A launch shape in the [`ShapeTable`](crate::ShapeTable).
     ShapeId;
+    /// A span of a capture, by [`Span::id`](crate::tables::Span::id).
+    SpanNumber;
     /// A process in [`Dimensions::processes`](crate::Dimensions).
     ProcessId;
     /// A device in [`Dimensions::devices`](crate::Dimensions).

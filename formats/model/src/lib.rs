@@ -18,6 +18,7 @@ mod dimensions;
 mod ids;
 mod problem;
 mod shape;
+pub mod span_facts;
 mod string_table;
 pub mod tables;
 mod timeline;
@@ -27,8 +28,8 @@ pub use capture_info::{CaptureInfo, ClockDomain};
 pub use column::{ColumnMut, ColumnRef, ColumnSpec, ColumnType, Reference};
 pub use dimensions::Dimensions;
 pub use ids::{
-    CounterTrackId, DeviceId, NONE_U8, NONE_U32, NONE_U64, ProcessId, ShapeId, SourceId, StreamId,
-    StringId, ThreadId,
+    CounterTrackId, DeviceId, NONE_I64, NONE_U8, NONE_U32, NONE_U64, ProcessId, ShapeId, SourceId,
+    SpanNumber, StreamId, StringId, ThreadId,
 };
 pub use problem::{Problem, ProblemKind, ProblemLedger, Severity, Trust};
 pub use shape::{KernelShape, ShapeTable};

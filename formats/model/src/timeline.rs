@@ -3,10 +3,12 @@
 use crate::column::{ColumnMut, Reference};
 use crate::tables::{
     AnnotationTable, ApiCallTable, CounterTable, CpuOpTable, GraphLaunchTable, KernelTable,
-    MemcpyTable, MemsetTable, OverheadTable, SpanTable, StepMemberTable, StepTable, SyncTable,
-    Table, TableKind,
+    MemcpyTable, MemsetTable, OverheadTable, SpanAttributeTable, SpanEventTable, SpanLinkTable,
+    SpanTable, StepMemberTable, StepTable, SyncTable, Table, TableKind,
 };
-use crate::{CaptureInfo, Dimensions, NONE_U32, ProblemLedger, ShapeTable, StringId, StringTable};
+use crate::{
+    CaptureInfo, Dimensions, NONE_I64, NONE_U32, ProblemLedger, ShapeTable, StringId, StringTable,
+};
 
 /// One capture in memory.
 ///
@@ -42,6 +44,12 @@ pub struct Timeline {
     pub cpu_ops: CpuOpTable,
     /// Request spans.
     pub spans: SpanTable,
+    /// Attributes of spans and of their events.
+    pub span_attributes: SpanAttributeTable,
+    /// Points in time within spans.
+    pub span_events: SpanEventTable,
+    /// Links from spans to other spans.
+    pub span_links: SpanLinkTable,
     /// Engine steps.
     pub steps: StepTable,
     /// Requests in steps.
@@ -101,6 +109,9 @@ table_fields! {
     Annotation => annotations;
     CpuOp => cpu_ops;
     Span => spans;
+    SpanAttribute => span_attributes;
+    SpanEvent => span_events;
+    SpanLink => span_links;
     Step => steps;
     StepMember => step_members;
     Counter => counters;
@@ -116,6 +127,12 @@ impl Timeline {
     pub fn event_count(&self) -> u64 {
         let is_dimension = |table: &&dyn Table| table.kind().code() < TableKind::Source.code();
         self.tables().iter().filter(|t| is_dimension(t)).map(|t| t.len() as u64).sum()
+    }
+
+    /// The first span number that no span of this capture has.
+    pub fn next_span_number(&self) -> u32 {
+        let used = self.spans.id.iter().filter(|id| **id != NONE_U32).max();
+        used.map_or(0, |last| last.saturating_add(1))
     }
 
     /// Puts the rows of every table with times in order of start. Rows that start together keep
@@ -150,7 +167,8 @@ impl Timeline {
                 }
             }
         }
-        for activity_ns in &mut self.dimensions.clock_anchors.activity_ns {
+        let readings = &mut self.dimensions.clock_anchors.activity_ns;
+        for activity_ns in readings.iter_mut().filter(|reading| **reading != NONE_I64) {
             *activity_ns = activity_ns.saturating_add(delta_ns);
         }
     }
@@ -182,6 +200,7 @@ struct Renumbering {
     threads: u32,
     counter_tracks: u32,
     sources: u32,
+    spans: u32,
 }
 
 impl Renumbering {
@@ -208,6 +227,7 @@ impl Renumbering {
             threads: dimensions.threads.len() as u32,
             counter_tracks: dimensions.counter_tracks.len() as u32,
             sources: dimensions.sources.len() as u32,
+            spans: target.next_span_number(),
             strings,
         }
     }
@@ -232,9 +252,10 @@ impl Renumbering {
                 Reference::Thread => self.threads,
                 Reference::CounterTrack => self.counter_tracks,
                 Reference::Source => self.sources,
+                Reference::Span => self.spans,
             };
             for value in values.iter_mut().filter(|value| **value != NONE_U32) {
-                *value += base;
+                *value = value.checked_add(base).unwrap_or(NONE_U32);
             }
         }
     }
@@ -249,7 +270,7 @@ fn renumber(values: &mut [u32], map: &[u32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tables::{Kernel, Source};
+    use crate::tables::{ClockAnchor, Kernel, Source, Span, SpanAttribute};
     use crate::{KernelShape, SourceId};
 
     fn one_kernel(name: &str, pid: i64, start_ns: i64) -> Timeline {
@@ -298,14 +319,38 @@ mod tests {
     }
 
     #[test]
+    fn appending_keeps_rows_with_their_span() {
+        let with_span = |name: &str, id: u32| {
+            let mut t = Timeline::new();
+            let key = t.strings.intern("key");
+            let value = t.strings.intern(name);
+            t.spans.push(Span { name: value.raw(), id, ..Span::default() });
+            t.span_attributes.push(SpanAttribute::of_text(id, key, value));
+            t
+        };
+        let mut all = with_span("a", 0);
+        all.append(with_span("b", 4));
+        all.append(with_span("c", 0));
+        let text = |raw: u32| all.strings.resolve_or_empty(StringId::from_raw(raw)).to_owned();
+        for attribute in all.span_attributes.iter() {
+            let owners: Vec<_> = all.spans.iter().filter(|s| s.id == attribute.span).collect();
+            assert_eq!(owners.len(), 1);
+            assert_eq!(text(owners[0].name), text(attribute.text));
+        }
+        assert_eq!(all.spans.id, [0, 5, 6]);
+    }
+
+    #[test]
     fn shifting_moves_every_time_and_no_length() {
         let mut t = one_kernel("gemm", 1, 100);
         t.counters.push(crate::tables::Counter { time_ns: 7, ..Default::default() });
         t.dimensions.clock_anchors.push(Default::default());
+        let unread = ClockAnchor { activity_ns: NONE_I64, ..ClockAnchor::default() };
+        t.dimensions.clock_anchors.push(unread);
         t.shift(1_000);
         assert_eq!(t.kernels.get(0).map(|k| (k.start_ns, k.duration_ns)), Some((1_100, 5)));
         assert_eq!(t.counters.time_ns, [1_007]);
-        assert_eq!(t.dimensions.clock_anchors.activity_ns, [1_000]);
+        assert_eq!(t.dimensions.clock_anchors.activity_ns, [1_000, NONE_I64]);
         // Every table with times is moved by its first time column's name.
         for table in t.tables().into_iter().filter(|table| table.start_column().is_some()) {
             let first = table.specs()[0].name;

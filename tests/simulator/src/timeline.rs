@@ -186,6 +186,7 @@ impl Context<'_> {
                 kind: SpanKind::Server.code(),
                 status: SpanStatus::Ok.code(),
                 source: 0,
+                ..tables::Span::default()
             };
             self.t.spans.push(row);
         }
@@ -230,6 +231,7 @@ impl Context<'_> {
                 own_tokens: member.own_tokens,
                 computed_tokens: member.computed_tokens,
                 phase: if member.is_prefill { Phase::Prefill } else { Phase::Decode }.code(),
+                ..tables::StepMember::default()
             };
             self.t.step_members.push(row);
         }

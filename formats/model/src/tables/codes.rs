@@ -143,6 +143,30 @@ codes! {
         Error = 2, "error";
     }
 
+    /// Type of an attribute's value.
+    AttributeKind {
+        /// Text.
+        Text = 1, "text";
+        /// A whole number.
+        Whole = 2, "whole";
+        /// A real number.
+        Real = 3, "real";
+        /// True or false.
+        Truth = 4, "truth";
+    }
+
+    /// What the values of a counter track mean.
+    CounterKind {
+        /// A level that goes up and down.
+        Gauge = 1, "gauge";
+        /// A total that only grows, but for restarts.
+        Total = 2, "total";
+        /// A total of observations up to the bound in the track's `le` label.
+        HistogramBucket = 3, "histogram_bucket";
+        /// A quantile of a summary.
+        Quantile = 4, "quantile";
+    }
+
     /// What an engine step did.
     StepKind {
         /// Prefill only.
@@ -157,6 +181,8 @@ codes! {
         Empty = 5, "empty";
         /// A draft or verification pass of speculative decoding.
         Speculative = 6, "speculative";
+        /// One execution of a batch by a server that knows no phases.
+        Batch = 7, "batch";
     }
 
     /// What a member of a step was doing in it.

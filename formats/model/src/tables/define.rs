@@ -60,6 +60,12 @@ table_kinds! {
     StepMember = 12, "step_member";
     /// Counter samples.
     Counter = 13, "counter";
+    /// Attributes of spans and of their events.
+    SpanAttribute = 14, "span_attribute";
+    /// Points in time within spans.
+    SpanEvent = 15, "span_event";
+    /// Links from spans to other spans.
+    SpanLink = 16, "span_link";
     /// Input files and recordings.
     Source = 32, "source";
     /// Facts about a source as key and value.

@@ -12,6 +12,9 @@ define_table! {
     format: u32 = NONE_U32 => String,
     /// Size of the file as it lies on disk.
     file_bytes: u64 = NONE_U64,
+    /// Clock of the times of its rows in this capture, a [`ClockDomain`](crate::ClockDomain) by
+    /// its code; zero when it is that of the capture as a whole.
+    clock: u8,
 }
 
 define_table! {
@@ -92,6 +95,10 @@ define_table! {
     device: u32 = NONE_U32 => Device,
     /// Process it is about; none when it is about none.
     process: u32 = NONE_U32 => Process,
+    /// Source it comes from; none when device or process tell.
+    source: u32 = NONE_U32 => Source,
+    /// What its values mean, a [`CounterKind`](super::CounterKind).
+    kind: u8,
 }
 
 define_table! {
@@ -103,8 +110,11 @@ define_table! {
     realtime_ns: i64,
     /// `CLOCK_MONOTONIC`.
     monotonic_ns: i64,
-    /// The profiler's clock, in which activity records are stamped.
+    /// The profiler's clock, in which activity records are stamped; [`NONE_I64`](crate::NONE_I64)
+    /// when it was not read.
     activity_ns: i64,
     /// Longest time the readings can lie apart.
     uncertainty_ns: u64 = NONE_U64,
+    /// Source that tells of it; none when the process tells.
+    source: u32 = NONE_U32 => Source,
 }

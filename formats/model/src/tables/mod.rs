@@ -16,8 +16,8 @@ pub use activity::{
     Overhead, OverheadTable, Sync, SyncTable,
 };
 pub use codes::{
-    AnnotationKind, ApiDomain, CpuOpKind, MemcpyKind, MemoryKind, Phase, Rung, SpanKind,
-    SpanStatus, StepKind, SyncKind,
+    AnnotationKind, ApiDomain, AttributeKind, CounterKind, CpuOpKind, MemcpyKind, MemoryKind,
+    Phase, Rung, SpanKind, SpanStatus, StepKind, SyncKind,
 };
 pub use cpu::{Annotation, AnnotationTable, ApiCall, ApiCallTable, CpuOp, CpuOpTable};
 pub use define::{Table, TableKind};
@@ -27,5 +27,6 @@ pub use dimension::{
     ThreadTable,
 };
 pub use serving::{
-    Counter, CounterTable, Span, SpanTable, Step, StepMember, StepMemberTable, StepTable,
+    Counter, CounterTable, Span, SpanAttribute, SpanAttributeTable, SpanEvent, SpanEventTable,
+    SpanLink, SpanLinkTable, SpanTable, Step, StepMember, StepMemberTable, StepTable,
 };

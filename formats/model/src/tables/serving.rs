@@ -1,7 +1,9 @@
-//! What the server did: request spans, engine steps, who was in them, sampled counters.
+//! What the server did: request spans with their attributes, events and links, engine steps, who
+//! was in them, sampled counters.
 
+use super::codes::AttributeKind;
 use super::define::*;
-use crate::{NONE_U32, NONE_U64};
+use crate::{NONE_U32, NONE_U64, StringId};
 
 define_table! {
     /// One request span, in OpenTelemetry's sense.
@@ -22,7 +24,8 @@ define_table! {
     name: u32 = NONE_U32 => String,
     /// `service.name` of the resource.
     service: u32 = NONE_U32 => String,
-    /// The engine's request id; none when the span carries none.
+    /// The engine's request id; where the engine gives none, the importer's stand-in for it. None
+    /// when the span is not known to belong to one request.
     request: u32 = NONE_U32 => String,
     /// Role, a [`SpanKind`](super::SpanKind).
     kind: u8,
@@ -30,6 +33,61 @@ define_table! {
     status: u8,
     /// File it came from.
     source: u32 = NONE_U32 => Source,
+    /// Number of the span in this capture, which rows of [`SpanAttribute`], [`SpanEvent`],
+    /// [`SpanLink`] and [`StepMember`] point at; none when no row does.
+    id: u32 = NONE_U32 => Span,
+    /// Instrumentation scope (library) that made it.
+    scope: u32 = NONE_U32 => String,
+    /// Process that made it; none when the source does not say.
+    process: u32 = NONE_U32 => Process,
+}
+
+define_table! {
+    /// One attribute of a span or of one of its events. Only keys that hold no content of
+    /// requests and name no person or machine are stored. Keys that begin with `underspan.` are
+    /// facts in one vocabulary for all engines, see [`span_facts`](crate::span_facts).
+    SpanAttribute in SpanAttributeTable: SpanAttribute, time: none;
+    /// The span, see [`Span::id`].
+    span: u32 = NONE_U32 => Span,
+    /// The event it describes, see [`SpanEvent::ordinal`]; [`NONE_U32`] for the span itself.
+    event: u32 = NONE_U32,
+    /// Name of the attribute.
+    key: u32 = NONE_U32 => String,
+    /// Type of the value, an [`AttributeKind`](super::AttributeKind): it says which of the value
+    /// columns counts.
+    kind: u8,
+    /// The value of a text.
+    text: u32 = NONE_U32 => String,
+    /// The value of a whole number; zero or one for a truth value.
+    whole: i64,
+    /// The value of a real number.
+    real: f64,
+}
+
+define_table! {
+    /// One point in time that a span records. It may lie outside the span.
+    SpanEvent in SpanEventTable: SpanEvent, time: instant;
+    /// When.
+    time_ns: i64,
+    /// The span, see [`Span::id`].
+    span: u32 = NONE_U32 => Span,
+    /// Place of the event in its span's list, from zero.
+    ordinal: u32,
+    /// What happened.
+    name: u32 = NONE_U32 => String,
+}
+
+define_table! {
+    /// One link from a span to a span that is not its parent.
+    SpanLink in SpanLinkTable: SpanLink, time: none;
+    /// The span that names the other, see [`Span::id`].
+    span: u32 = NONE_U32 => Span,
+    /// High 64 bits of the other span's trace id.
+    trace_id_high: u64,
+    /// Low 64 bits of the other span's trace id.
+    trace_id_low: u64,
+    /// The other span's id.
+    span_id: u64,
 }
 
 define_table! {
@@ -76,6 +134,9 @@ define_table! {
     computed_tokens: u32 = NONE_U32,
     /// What it was doing, a [`Phase`](super::Phase).
     phase: u8,
+    /// The span of the request's part in this step, see [`Span::id`]; none when membership does
+    /// not come from spans.
+    span: u32 = NONE_U32 => Span,
 }
 
 define_table! {
@@ -90,3 +151,34 @@ define_table! {
 }
 
 rows_with_interval!(Span, Step);
+
+impl SpanAttribute {
+    /// A text.
+    pub fn of_text(span: u32, key: StringId, text: StringId) -> Self {
+        let kind = AttributeKind::Text.code();
+        Self { span, key: key.raw(), kind, text: text.raw(), ..Self::default() }
+    }
+
+    /// A whole number.
+    pub fn of_whole(span: u32, key: StringId, whole: i64) -> Self {
+        let kind = AttributeKind::Whole.code();
+        Self { span, key: key.raw(), kind, whole, ..Self::default() }
+    }
+
+    /// A real number.
+    pub fn of_real(span: u32, key: StringId, real: f64) -> Self {
+        let kind = AttributeKind::Real.code();
+        Self { span, key: key.raw(), kind, real, ..Self::default() }
+    }
+
+    /// A truth value.
+    pub fn of_truth(span: u32, key: StringId, truth: bool) -> Self {
+        let kind = AttributeKind::Truth.code();
+        Self { span, key: key.raw(), kind, whole: i64::from(truth), ..Self::default() }
+    }
+
+    /// Which of the value columns counts.
+    pub const fn attribute_kind(&self) -> AttributeKind {
+        AttributeKind::from_code(self.kind)
+    }
+}
