@@ -1,1 +1,3 @@
-//! Placeholder.
+//! Checks of the repository itself, and what the end-to-end tests share.
+
+pub mod tidy;
