@@ -1,0 +1,231 @@
+//! Which API call launched which device work.
+//!
+//! Work and call carry the same correlation id and belong to the same process; ids of different
+//! processes have nothing to do with each other. One call may own over a thousand kernels: a
+//! graph launch.
+
+mod call_index;
+mod call_names;
+mod launches;
+
+use rayon::prelude::*;
+use underspan_model::{NONE_U32, ProcessId, Timeline};
+
+pub use call_names::{CallKind, CallNames};
+pub use launches::{Launch, LaunchTable};
+
+use crate::exact_ranks::{SignedStats, ValueParts};
+use crate::{WorkItem, WorkKind};
+use call_index::CallIndex;
+
+/// Rows a parallel task takes at once.
+const PART_ROWS: usize = 1 << 17;
+
+/// Why a kernel, copy or fill has no launching call in the capture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Unlaunched {
+    /// Its id lies below the smallest id of any call of its process: it was launched before the
+    /// capture began, which is neither an error nor a gap.
+    BeforeCapture,
+    /// The capture has no API calls of its process at all.
+    NoCallsOfProcess,
+    /// It carries no correlation id.
+    NoCorrelationId,
+    /// The call should be in the capture and is not.
+    CallMissing,
+}
+
+/// Counts of work without a launching call, by reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct UnlaunchedCounts {
+    /// See [`Unlaunched::BeforeCapture`].
+    pub before_capture: u64,
+    /// See [`Unlaunched::NoCallsOfProcess`].
+    pub no_calls_of_process: u64,
+    /// See [`Unlaunched::NoCorrelationId`].
+    pub no_correlation_id: u64,
+    /// See [`Unlaunched::CallMissing`].
+    pub call_missing: u64,
+}
+
+/// The join of device work and API calls.
+#[derive(Debug, Clone)]
+pub struct Correlation {
+    /// Row of the launching API call per kernel, copy and fill; [`NONE_U32`] without one.
+    calls: [Vec<u32>; 3],
+    index: CallIndex,
+    /// Index slot per stream.
+    stream_slots: Vec<u32>,
+    launches: LaunchTable,
+    unlaunched_kernels: UnlaunchedCounts,
+}
+
+impl Correlation {
+    /// Joins the device work of a timeline with its API calls.
+    pub fn of(timeline: &Timeline) -> Self {
+        let index = CallIndex::of(timeline);
+        let streams = &timeline.dimensions.streams;
+        let mut stream_slots: Vec<u32> =
+            streams.process.iter().map(|process| index.slot(*process) as u32).collect();
+        stream_slots.push(index.slot(NONE_U32) as u32);
+        let join = |streams: &[u32], ids: &[u32]| join(&index, &stream_slots, streams, ids);
+        let calls = [
+            join(&timeline.kernels.stream, &timeline.kernels.correlation_id),
+            join(&timeline.memcpys.stream, &timeline.memcpys.correlation_id),
+            join(&timeline.memsets.stream, &timeline.memsets.correlation_id),
+        ];
+        let launches = LaunchTable::of(timeline, &calls);
+        let mut joined = Self {
+            calls,
+            index,
+            stream_slots,
+            launches,
+            unlaunched_kernels: UnlaunchedCounts::default(),
+        };
+        joined.unlaunched_kernels = joined.count_unlaunched_kernels(timeline);
+        joined
+    }
+
+    /// The API call (row) that launched each row of a table; [`NONE_U32`] without one.
+    pub fn calls(&self, kind: WorkKind) -> &[u32] {
+        match kind {
+            WorkKind::Kernel => &self.calls[0],
+            WorkKind::Memcpy => &self.calls[1],
+            WorkKind::Memset => &self.calls[2],
+        }
+    }
+
+    /// The API call (row) that launched an item.
+    pub fn call_of(&self, item: &WorkItem) -> Option<u32> {
+        let call = self.calls(item.kind).get(item.row as usize).copied()?;
+        (call != NONE_U32).then_some(call)
+    }
+
+    /// The calls that launched work, one row each.
+    pub fn launches(&self) -> &LaunchTable {
+        &self.launches
+    }
+
+    /// Kernels without a launching call, by reason.
+    pub fn unlaunched_kernels(&self) -> UnlaunchedCounts {
+        self.unlaunched_kernels
+    }
+
+    /// Number of rows of a table that have a launching call.
+    pub fn n_launched(&self, kind: WorkKind) -> u64 {
+        self.calls(kind).par_iter().with_min_len(PART_ROWS).filter(|c| **c != NONE_U32).count()
+            as u64
+    }
+
+    /// Smallest correlation id that an API call of a process carries.
+    pub fn first_id(&self, process: ProcessId) -> Option<u32> {
+        self.index.first_id(self.index.slot(process.raw()))
+    }
+
+    /// Why work on a stream with this correlation id has no launching call.
+    pub fn why_unlaunched(&self, stream: u32, correlation_id: u32) -> Unlaunched {
+        let slot = slot_of(&self.stream_slots, stream);
+        match self.index.first_id(slot) {
+            None => Unlaunched::NoCallsOfProcess,
+            Some(_) if correlation_id == NONE_U32 => Unlaunched::NoCorrelationId,
+            Some(first) if correlation_id < first => Unlaunched::BeforeCapture,
+            Some(_) => Unlaunched::CallMissing,
+        }
+    }
+
+    /// From the start of the launching call to the start of the kernel, over all kernels that
+    /// have one; negative where the kernel starts first. `None` when no kernel has one.
+    pub fn launch_to_start(&self, timeline: &Timeline) -> Option<SignedStats> {
+        SignedStats::of(&LaunchToStart {
+            starts: &timeline.kernels.start_ns,
+            calls: &self.calls[0],
+            call_starts: &timeline.api_calls.start_ns,
+        })
+    }
+
+    fn count_unlaunched_kernels(&self, timeline: &Timeline) -> UnlaunchedCounts {
+        let kernels = &timeline.kernels;
+        self.calls[0]
+            .par_chunks(PART_ROWS)
+            .enumerate()
+            .map(|(part, calls)| {
+                let mut counts = UnlaunchedCounts::default();
+                for (row, _) in calls.iter().enumerate().filter(|(_, call)| **call == NONE_U32) {
+                    let row = part * PART_ROWS + row;
+                    counts
+                        .add(self.why_unlaunched(kernels.stream[row], kernels.correlation_id[row]));
+                }
+                counts
+            })
+            .reduce(UnlaunchedCounts::default, UnlaunchedCounts::plus)
+    }
+}
+
+impl UnlaunchedCounts {
+    fn add(&mut self, why: Unlaunched) {
+        match why {
+            Unlaunched::BeforeCapture => self.before_capture += 1,
+            Unlaunched::NoCallsOfProcess => self.no_calls_of_process += 1,
+            Unlaunched::NoCorrelationId => self.no_correlation_id += 1,
+            Unlaunched::CallMissing => self.call_missing += 1,
+        }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self {
+            before_capture: self.before_capture + other.before_capture,
+            no_calls_of_process: self.no_calls_of_process + other.no_calls_of_process,
+            no_correlation_id: self.no_correlation_id + other.no_correlation_id,
+            call_missing: self.call_missing + other.call_missing,
+        }
+    }
+
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.before_capture + self.no_calls_of_process + self.no_correlation_id + self.call_missing
+    }
+}
+
+/// The index slot of a stream; the last one is that of unknown streams.
+#[inline]
+fn slot_of(stream_slots: &[u32], stream: u32) -> usize {
+    let last = stream_slots.len() - 1;
+    stream_slots[(stream as usize).min(last)] as usize
+}
+
+fn join(index: &CallIndex, stream_slots: &[u32], streams: &[u32], ids: &[u32]) -> Vec<u32> {
+    let mut calls = vec![NONE_U32; ids.len()];
+    calls
+        .par_chunks_mut(PART_ROWS)
+        .zip(streams.par_chunks(PART_ROWS))
+        .zip(ids.par_chunks(PART_ROWS))
+        .for_each(|((calls, streams), ids)| {
+            for ((call, &stream), &id) in calls.iter_mut().zip(streams).zip(ids) {
+                if id != NONE_U32 {
+                    *call = index.find(slot_of(stream_slots, stream), id);
+                }
+            }
+        });
+    calls
+}
+
+struct LaunchToStart<'a> {
+    starts: &'a [i64],
+    calls: &'a [u32],
+    call_starts: &'a [i64],
+}
+
+impl ValueParts for LaunchToStart<'_> {
+    fn n_parts(&self) -> usize {
+        self.calls.len().div_ceil(PART_ROWS)
+    }
+
+    fn for_each(&self, part: usize, mut visit: impl FnMut(i64)) {
+        let rows = part * PART_ROWS..((part + 1) * PART_ROWS).min(self.calls.len());
+        for (start, &call) in self.starts[rows.clone()].iter().zip(&self.calls[rows]) {
+            if call != NONE_U32 {
+                visit(start.saturating_sub(self.call_starts[call as usize]));
+            }
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! What devices did, in order of start: kernels, copies and fills merged, and cut into chunks
+//! that can be walked in parallel.
+
+use std::ops::Range;
+
+use underspan_model::tables::{KernelTable, MemcpyTable, MemsetTable};
+use underspan_model::{DurationNs, Interval, Timeline, TimestampNs};
+
+/// Items a chunk aims at: large enough that starting one costs nothing, small enough that two
+/// threads share a capture of a few hundred thousand events evenly.
+const CHUNK_ITEMS: usize = 1 << 17;
+
+/// What an item of device work is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WorkKind {
+    /// A row of the kernel table.
+    Kernel,
+    /// A row of the memcpy table.
+    Memcpy,
+    /// A row of the memset table.
+    Memset,
+}
+
+/// One kernel, copy or fill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkItem {
+    /// Which table it is in.
+    pub kind: WorkKind,
+    /// Its row there.
+    pub row: u32,
+    /// Column value of its stream.
+    pub stream: u32,
+    /// Start on the device.
+    pub(crate) start_ns: i64,
+    /// End on the device.
+    pub(crate) end_ns: i64,
+}
+
+impl WorkItem {
+    /// When it ran.
+    pub fn interval(&self) -> Interval {
+        Interval::new(TimestampNs::from_ns(self.start_ns), TimestampNs::from_ns(self.end_ns))
+    }
+
+    /// How long it ran.
+    pub fn duration(&self) -> DurationNs {
+        self.interval().duration()
+    }
+
+    #[inline]
+    pub(crate) fn duration_ns(&self) -> u64 {
+        self.end_ns.wrapping_sub(self.start_ns) as u64
+    }
+}
+
+/// The kernels, copies and fills of a capture.
+#[derive(Debug, Clone, Copy)]
+pub struct DeviceWork<'a> {
+    kernels: &'a KernelTable,
+    memcpys: &'a MemcpyTable,
+    memsets: &'a MemsetTable,
+}
+
+/// A part of the device work: rows of each table that start within one range of time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct WorkChunk {
+    kernels: Range<usize>,
+    memcpys: Range<usize>,
+    memsets: Range<usize>,
+}
+
+impl<'a> DeviceWork<'a> {
+    /// The device work of a timeline.
+    pub fn of(timeline: &'a Timeline) -> Self {
+        Self { kernels: &timeline.kernels, memcpys: &timeline.memcpys, memsets: &timeline.memsets }
+    }
+
+    /// Number of kernels, copies and fills.
+    pub fn len(&self) -> usize {
+        self.kernels.len() + self.memcpys.len() + self.memsets.len()
+    }
+
+    /// Whether no device did anything.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Calls `visit` for every item in order of start; of items that start together kernels come
+    /// first, then copies, then fills.
+    pub fn for_each(&self, visit: impl FnMut(WorkItem)) {
+        let all = WorkChunk {
+            kernels: 0..self.kernels.len(),
+            memcpys: 0..self.memcpys.len(),
+            memsets: 0..self.memsets.len(),
+        };
+        self.for_each_in(&all, visit);
+    }
+
+    /// Cuts the work into chunks: every item of a chunk starts before every item of the next one.
+    ///
+    /// `lanes` is how many states a walk keeps for each chunk; with very many of them there are
+    /// fewer chunks, so that states take no more memory than the tables do.
+    pub(crate) fn chunks(&self, lanes: usize) -> Vec<WorkChunk> {
+        let most = (self.len() / lanes.max(1)).max(1);
+        self.cut(self.len().div_ceil(CHUNK_ITEMS).min(most))
+    }
+
+    fn cut(&self, n_chunks: usize) -> Vec<WorkChunk> {
+        let lists = [&self.kernels.start_ns, &self.memcpys.start_ns, &self.memsets.start_ns];
+        let longest = lists.iter().fold(lists[0], |a, b| if b.len() > a.len() { b } else { a });
+        let mut chunks = Vec::with_capacity(n_chunks);
+        let mut from = [0; 3];
+        for chunk in 1..=n_chunks {
+            let boundary = longest.get(longest.len() * chunk / n_chunks);
+            let to = match boundary {
+                Some(start) if chunk < n_chunks => {
+                    let mut to = lists.map(|starts| starts.partition_point(|s| s < start));
+                    to.iter_mut().zip(from).for_each(|(to, from)| *to = (*to).max(from));
+                    to
+                }
+                _ => lists.map(|starts| starts.len()),
+            };
+            chunks.push(WorkChunk {
+                kernels: from[0]..to[0],
+                memcpys: from[1]..to[1],
+                memsets: from[2]..to[2],
+            });
+            from = to;
+        }
+        chunks
+    }
+
+    /// Calls `visit` for every item of a chunk, as [`DeviceWork::for_each`] does.
+    #[inline]
+    pub(crate) fn for_each_in(&self, chunk: &WorkChunk, mut visit: impl FnMut(WorkItem)) {
+        let rows = chunk.kernels.clone();
+        let starts = &self.kernels.start_ns[rows.clone()];
+        let durations = &self.kernels.duration_ns[rows.clone()][..starts.len()];
+        let streams = &self.kernels.stream[rows.clone()][..starts.len()];
+        let mut copies = chunk.memcpys.clone();
+        let mut fills = chunk.memsets.clone();
+        let mut at = 0;
+        loop {
+            let next_copy = copies.clone().next().map(|row| self.memcpys.start_ns[row]);
+            let next_fill = fills.clone().next().map(|row| self.memsets.start_ns[row]);
+            // The other tables are short beside the kernels: the inner loop is the whole cost.
+            let due = next_copy.unwrap_or(i64::MAX).min(next_fill.unwrap_or(i64::MAX));
+            while at < starts.len() && starts[at] <= due {
+                let row = rows.start + at;
+                visit(item(WorkKind::Kernel, row, starts[at], durations[at], streams[at]));
+                at += 1;
+            }
+            let other = match (next_copy, next_fill) {
+                (None, None) => return,
+                (Some(copy), fill) if fill.is_none_or(|fill| copy <= fill) => {
+                    let Some(row) = copies.next() else { return };
+                    let t = self.memcpys;
+                    item(WorkKind::Memcpy, row, t.start_ns[row], t.duration_ns[row], t.stream[row])
+                }
+                _ => {
+                    let Some(row) = fills.next() else { return };
+                    let t = self.memsets;
+                    item(WorkKind::Memset, row, t.start_ns[row], t.duration_ns[row], t.stream[row])
+                }
+            };
+            visit(other);
+        }
+    }
+}
+
+#[inline]
+fn item(kind: WorkKind, row: usize, start_ns: i64, duration_ns: u64, stream: u32) -> WorkItem {
+    let end_ns = start_ns.saturating_add_unsigned(duration_ns);
+    WorkItem { kind, row: row as u32, stream, start_ns, end_ns }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use underspan_model::tables::{Kernel, Memcpy, Memset};
+
+    fn timeline(rows: &[(u8, i64, u64)]) -> Timeline {
+        let mut t = Timeline::new();
+        for &(kind, start_ns, duration_ns) in rows {
+            match kind {
+                0 | 1 => t.kernels.push(Kernel { start_ns, duration_ns, ..Kernel::default() }),
+                2 => t.memcpys.push(Memcpy { start_ns, duration_ns, ..Memcpy::default() }),
+                _ => t.memsets.push(Memset { start_ns, duration_ns, ..Memset::default() }),
+            }
+        }
+        t.sort();
+        t
+    }
+
+    proptest! {
+        #[test]
+        fn every_item_comes_once_and_in_order(
+            rows in prop::collection::vec((0..4_u8, prop_oneof![0..50_i64, Just(i64::MAX)], 0..9_u64), 0..200),
+            n_chunks in 1..9_usize,
+        ) {
+            let t = timeline(&rows);
+            let work = DeviceWork::of(&t);
+            let mut whole = Vec::new();
+            work.for_each(|item| whole.push(item));
+            prop_assert_eq!(whole.len(), rows.len());
+            let key = |item: &WorkItem| (item.start_ns, item.kind, item.row);
+            prop_assert!(whole.windows(2).all(|pair| key(&pair[0]) < key(&pair[1])));
+
+            let mut parts = Vec::new();
+            let mut last_start = i64::MIN;
+            for chunk in work.cut(n_chunks) {
+                let before = parts.len();
+                work.for_each_in(&chunk, |item| parts.push(item));
+                for item in &parts[before..] {
+                    prop_assert!(before == 0 || item.start_ns > last_start);
+                }
+                last_start = parts.last().map_or(i64::MIN, |item: &WorkItem| item.start_ns);
+            }
+            prop_assert_eq!(parts, whole);
+        }
+    }
+
+    #[test]
+    fn many_lanes_mean_few_chunks() {
+        let rows: Vec<_> = (0..1000).map(|at| (0, at, 1)).collect();
+        let t = timeline(&rows);
+        assert_eq!(DeviceWork::of(&t).chunks(1).len(), 1);
+        assert_eq!(DeviceWork::of(&t).chunks(1_000_000).len(), 1);
+        assert!(DeviceWork::of(&Timeline::new()).chunks(1).is_empty());
+    }
+}
