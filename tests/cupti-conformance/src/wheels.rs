@@ -4,6 +4,7 @@ use std::env;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use cupti_sys::Toolkit;
@@ -27,6 +28,9 @@ const COMPARED: &[(&str, &str)] = &[
 
 /// `crt/host_defines.h`, which the runtime headers include; one release serves all.
 const CRT: (&str, &str) = ("nvidia-cuda-crt", "13.5.37");
+
+/// How long the index's answer about its newest release is good for.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// One toolkit's headers and library.
 #[derive(Clone, Debug)]
@@ -72,7 +76,7 @@ impl Toolkits {
         for (package, version) in COMPARED {
             toolkits.push(toolkit(cache, &crt, package, version, true)?);
         }
-        if let Some(newest) = newest_version("nvidia-cuda-cupti")
+        if let Some(newest) = newest_version(cache, "nvidia-cuda-cupti")
             && COMPARED.iter().all(|(_, version)| *version != newest)
         {
             toolkits.push(toolkit(cache, &crt, "nvidia-cuda-cupti", &newest, false)?);
@@ -129,7 +133,7 @@ fn install(cache: &Path, name: &str, requirements: &[String]) -> Result<PathBuf>
     }
     let output = Command::new("python3")
         .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"])
-        .args(["--only-binary", ":all:", "--target"])
+        .args(["--retries", "1", "--timeout", "20", "--only-binary", ":all:", "--target"])
         .arg(&partial)
         .args(requirements)
         .output()
@@ -152,15 +156,25 @@ fn is_libcupti(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("libcupti.so"))
 }
 
-/// The newest release on the index, or `None` when it does not answer.
-fn newest_version(package: &str) -> Option<String> {
+/// The newest release on the index, asked for once a day; `None` when it does not answer.
+fn newest_version(cache: &Path, package: &str) -> Option<String> {
+    let remembered = cache.join(".newest");
+    let age = fs::metadata(&remembered).and_then(|data| data.modified()).map(|at| at.elapsed());
+    if let Ok(Ok(age)) = age
+        && age < ASK_AGAIN_AFTER
+    {
+        return fs::read_to_string(&remembered).ok();
+    }
     let output = Command::new("python3")
-        .args(["-m", "pip", "--disable-pip-version-check", "index", "versions", package])
+        .args(["-m", "pip", "--disable-pip-version-check"])
+        .args(["index", "versions", "--retries", "1", "--timeout", "20", package])
         .output()
         .ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
-    let first = text.lines().next()?;
-    Some(first.split_once('(')?.1.split_once(')')?.0.to_owned())
+    let version = text.lines().next()?.split_once('(')?.1.split_once(')')?.0.to_owned();
+    // If it cannot be remembered, the index is asked again next time.
+    let _ = fs::write(&remembered, &version);
+    Some(version)
 }
 
 fn find(dir: &Path, wanted: &dyn Fn(&Path) -> bool) -> Result<Vec<PathBuf>> {

@@ -1,6 +1,6 @@
 //! The functions for whoever plays the GPU: C, so that any host can call them through `dlsym`.
 //!
-//! Records are given in the newest layout ([`CannedRecord`](crate::CannedRecord)); the release
+//! Records are given in the newest layout ([`CannedRecord`]); the release
 //! that is played keeps their beginning. A record of a kind that is not enabled is ignored, as the
 //! real library would not have made it.
 

@@ -4,7 +4,7 @@
 mod activity;
 mod activity_v2;
 mod callbacks;
-mod misc;
+mod identity;
 
 /// Declares exported functions. Each first passes [`State::enter`](crate::state::State::enter).
 macro_rules! export {

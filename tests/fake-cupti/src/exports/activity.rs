@@ -9,7 +9,7 @@ use cupti_sys::{
     ExternalCorrelationKind, FlushFlag, MAX_RECORD_BYTES, ThreadIdType,
 };
 
-use super::misc::refuse_beside_user_defined;
+use super::identity::refuse_beside_user_defined;
 use super::{export, write};
 use crate::faults::lied;
 use crate::state::{EXTERNAL_IDS, Generation, Registrant, State, state};
