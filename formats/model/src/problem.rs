@@ -106,6 +106,8 @@ problem_kinds! {
     MissingTable = 10, "missing_table", Note, "A table that this version of the source does not have.";
     UnimportedTable = 11, "unimported_table", Note, "A table of the source that is not imported.";
     UnusableField = 12, "unusable_field", Note, "A field that is not needed holds no valid value; the rest was kept.";
+    DuplicateSpan = 13, "duplicate_span", Note, "Spans that were exported twice under one id; one was kept.";
+    WithheldAttribute = 14, "withheld_attribute", Note, "Attributes that may hold content of requests, or name persons or machines; they were not stored.";
     MissingBytes = 20, "missing_bytes", Warning, "Copies or fills whose size the source does not give.";
     InvalidUtf8 = 21, "invalid_utf8", Warning, "Text that is not UTF-8; undecodable bytes were replaced.";
     TrailingText = 22, "trailing_text", Warning, "Text after the end of the document; it was ignored.";
@@ -117,6 +119,8 @@ problem_kinds! {
     UnknownMemcpyKind = 28, "unknown_memcpy_kind", Warning, "Copies whose direction the source does not give.";
     UnresolvedStream = 29, "unresolved_stream", Warning, "Device work without a device or stream number.";
     InvalidEscape = 30, "invalid_escape", Warning, "Text with an escape that its format does not have; it was kept as it stands.";
+    DanglingReference = 34, "dangling_reference", Warning, "Rows that refer to an entry the file does not define; they refer to nothing.";
+    InvalidSpanId = 31, "invalid_span_id", Warning, "Spans without a valid trace or span id; nothing can be joined to them.";
     MissingTimestamp = 40, "missing_timestamp", Loss, "Events without a start time; they were left out.";
     MissingDuration = 41, "missing_duration", Loss, "Complete events without a length; they were left out.";
     NonFiniteNumber = 42, "non_finite_number", Loss, "NaN or Infinity where a number must stand; the event was left out.";
