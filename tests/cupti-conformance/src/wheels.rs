@@ -29,6 +29,9 @@ const COMPARED: &[(&str, &str)] = &[
 /// `crt/host_defines.h`, which the runtime headers include; one release serves all.
 const CRT: (&str, &str) = ("nvidia-cuda-crt", "13.5.37");
 
+/// libclang, which `bindgen` needs; the wheel is self-contained.
+const LIBCLANG: (&str, &str) = ("libclang", "18.1.1");
+
 /// How long the index's answer about its newest release is good for.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -83,6 +86,17 @@ impl Toolkits {
         }
         Ok(Self::Installed(toolkits))
     }
+}
+
+/// The folder with a libclang from PyPI, installed if the cache lacks it.
+///
+/// # Errors
+/// When it cannot be installed.
+pub fn libclang(cache: &Path) -> Result<PathBuf> {
+    let dir = install(cache, LIBCLANG.0, &[format!("{}=={}", LIBCLANG.0, LIBCLANG.1)])?;
+    let library = find(&dir, &is_libclang)?.into_iter().next();
+    let library = library.with_context(|| format!("{}: no libclang.so", dir.display()))?;
+    Ok(library.parent().unwrap_or(&dir).to_owned())
 }
 
 /// Where wheels are kept: `UNDERSPAN_CACHE`, or a folder of the build's target directory.
@@ -144,7 +158,7 @@ fn install(cache: &Path, name: &str, requirements: &[String]) -> Result<PathBuf>
         bail!("pip install {}: {last}", requirements.join(" "));
     }
     for library in find(&partial, &|path| path.to_string_lossy().contains(".so"))? {
-        if !is_libcupti(&library) {
+        if !is_libcupti(&library) && !is_libclang(&library) {
             fs::remove_file(&library).with_context(|| format!("{}", library.display()))?;
         }
     }
@@ -154,6 +168,11 @@ fn install(cache: &Path, name: &str, requirements: &[String]) -> Result<PathBuf>
 
 fn is_libcupti(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("libcupti.so"))
+}
+
+fn is_libclang(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("libclang"))
+        && path.extension().is_some_and(|extension| extension == "so")
 }
 
 /// The newest release on the index, asked for once a day; `None` when it does not answer.
