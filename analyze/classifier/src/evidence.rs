@@ -65,7 +65,9 @@ pub(crate) fn matrix_unit(
             "wide operands and no matrix instruction named",
         );
     }
-    if let Some(word) = words.iter().find(|word| says_tensor_generation(word)) {
+    let generation =
+        words.iter().chain(name.namespaces()).find(|word| says_tensor_generation(word));
+    if let Some(word) = generation {
         let why = format!("written for \"{word}\", with narrow operands");
         return class.on_tensor_cores(TensorCore::Yes, Confidence::Medium, why);
     }

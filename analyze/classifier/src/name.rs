@@ -197,7 +197,7 @@ impl<'a> Name<'a> {
         self.words(span).filter(|(index, _)| self.kind(index + 1) != Some(Kind::Scope)).find_map(
             |(index, word)| match word {
                 "complex" => self.complex(index),
-                "ScalarType" => self.number(self.single(index + 2)).and_then(scalar_type),
+                "ScalarType" => self.number_at(index + 2).and_then(scalar_type),
                 _ => dtype::real_from_word(word),
             },
         )
@@ -220,9 +220,9 @@ impl<'a> Name<'a> {
         }
     }
 
-    /// The one-token span at `index`.
-    fn single(&self, index: u32) -> Span {
-        Span { start: index, end: (index + 1).min(self.tokens.len() as u32) }
+    /// The number that stands at `index`: two past the enumeration of a cast `(Enum)15`.
+    pub(crate) fn number_at(&self, index: u32) -> Option<i64> {
+        self.number(Span { start: index, end: index + 1 })
     }
 
     /// The integer type an argument is.
@@ -257,6 +257,22 @@ impl<'a> Name<'a> {
     /// What the token at `index` is; `None` past the end.
     pub(crate) fn kind(&self, index: u32) -> Option<Kind> {
         self.tokens.get(index as usize).map(|token| token.kind)
+    }
+
+    /// What follows the word at `index` in the list it stands in, after the comma.
+    pub(crate) fn list_tail(&self, index: u32) -> Option<Span> {
+        let start = index + 2;
+        if self.kind(index + 1) != Some(Kind::Comma) {
+            return None;
+        }
+        let mut end = start;
+        loop {
+            match self.kind(end) {
+                Some(Kind::Open(_)) => end = self.after_group(end),
+                Some(Kind::Close) | None => return Some(Span { start, end }),
+                Some(_) => end += 1,
+            }
+        }
     }
 
     /// The contents of the bracket group that opens at `open`.

@@ -14,7 +14,7 @@ use crate::name::{Name, Span};
 use crate::query::KernelQuery;
 use crate::role::Role;
 
-pub(crate) fn parse(name: &Name<'_>, _query: &KernelQuery<'_>) -> Option<KernelClass> {
+pub(crate) fn parse(name: &Name<'_>, query: &KernelQuery<'_>) -> Option<KernelClass> {
     let function = name.function();
     let is_wrapper = matches!(
         function,
@@ -99,6 +99,7 @@ pub(crate) fn parse(name: &Name<'_>, _query: &KernelQuery<'_>) -> Option<KernelC
         }
         None => hidden_mainloop(name, class),
     };
+    let class = sm89_fp8(class, architecture(name, span), query);
     let class = match storage(name, span) {
         Some(storage) => class.stores(storage, "first operand type of the mainloop"),
         None => class,
@@ -158,6 +159,22 @@ fn hidden_mainloop(name: &Name<'_>, class: KernelClass) -> KernelClass {
     }
 }
 
+/// fp8 `mma.sync` is an sm_89 instruction; later generations convert its operands and multiply in fp16
+/// (SASS of torch's Sm89 scaled-mm for sm_90a: HMMA.16816.F32, no QMMA).
+fn sm89_fp8(class: KernelClass, arch: Option<&str>, query: &KernelQuery<'_>) -> KernelClass {
+    let newer = query.compute_capability.is_some_and(|found| (9..12).contains(&found.major));
+    let is_fp8 =
+        class.compute_dtype.value.bits() == Some(8) && class.compute_dtype.value.is_narrow_real();
+    if arch != Some("Sm89") || !is_fp8 {
+        return class;
+    }
+    if newer {
+        return class
+            .computes(Dtype::Fp16, "sm_89 fp8 instruction, converted to fp16 on this device");
+    }
+    class.dtype_confidence(Confidence::Medium)
+}
+
 fn storage(name: &Name<'_>, span: Span) -> Option<Dtype> {
     let list = ["CollectiveMma", "DqMmaMultistage", "MmaMultistage", "MmaPipelined"]
         .into_iter()
@@ -190,6 +207,16 @@ mod tests {
                 "void cutlass::device_kernel<cutlass::gemm::kernel::GemmUniversal<cutlass::gemm::GroupProblemShape<cute::tuple<int, int, int>>, cutlass::gemm::collective::CollectiveMma<cutlass::gemm::MainloopSm100ArrayTmaUmmaWarpSpecialized<4>, cute::tuple<cute::tuple<cutlass::float_e2m1_t, cutlass::float_ue4m3_t>>, cute::TiledMMA<cute::MMA_Atom<cute::SM100_MMA_MXF4_SS<cutlass::float_e2m1_t, cutlass::float_e2m1_t, float, cutlass::float_ue4m3_t, 128, 128>>>>, void>>(T1::Params)"
             ),
             "grouped_gemm gemm fp4 yes cutlass3"
+        );
+    }
+
+    #[test]
+    fn sm100_types_stand_beside_the_atom() {
+        assert_eq!(
+            line(
+                "void cutlass::device_kernel<cutlass::gemm::kernel::GemmUniversal<cute::tuple<int, int, int, int>, cutlass::gemm::collective::CollectiveMma<cutlass::gemm::MainloopSm100TmaUmmaWarpSpecialized<4>, cute::TiledMMA<cute::MMA_Atom<cute::MMA_Traits<cute::SM100_MMA_F8F6F4_SS, cutlass::float_e4m3_t, cutlass::float_e4m3_t, float, cute::C<128>, cute::C<64>>>>, void>>(T1::Params)"
+            ),
+            "gemm gemm fp8_e4m3 yes cutlass3"
         );
     }
 

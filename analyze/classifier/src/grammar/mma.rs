@@ -42,8 +42,8 @@ pub(crate) fn find(name: &Name<'_>, span: Span) -> Option<Unit> {
     ]
     .into_iter()
     .find(|class| name.has_word(span, class))?;
-    let dtype = operands(name.args(span).filter_map(|arg| name.dtype(arg)));
-    Some(Unit::Tensor(narrow(dtype), class.to_owned()))
+    let dtype = name.first_real(span).or_else(|| name.args(span).find_map(|arg| name.dtype(arg)));
+    Some(Unit::Tensor(narrow(dtype.unwrap_or(Dtype::Unknown)), class.to_owned()))
 }
 
 /// A CuTe atom.
@@ -56,8 +56,8 @@ fn atom(name: &Name<'_>, span: Span) -> Option<Unit> {
         if let Some(dtype) = word.split('_').find_map(typed_field) {
             return Some(Unit::Tensor(narrow(dtype), word.to_owned()));
         }
-        // Types in the atom's own arguments.
-        if let Some(list) = name.list_after(index) {
+        // Types in the atom's own arguments, or beside it in `MMA_Traits<SM100_MMA_F8F6F4_SS, A, B, ..>`.
+        if let Some(list) = name.list_after(index).or_else(|| name.list_tail(index)) {
             let types: Vec<Dtype> = name
                 .args(list)
                 .take_while(|arg| name.number(*arg).is_none())

@@ -59,6 +59,7 @@ pub(super) const RULES: &[Rule] = &[
         Metadata,
     ),
     rule("seqlens|seqlen build|compute|prepare|get|padding|set", "attention_metadata", Metadata),
+    rule("vertical slash", "attention_metadata", Metadata),
     rule("qkv tma setup", "attention_metadata", Metadata),
     // Masks and biases.
     rule("attn softmax", "attention_softmax", Softmax),
@@ -98,6 +99,7 @@ pub(super) const RULES: &[Rule] = &[
     rule("fwd|att stage2", COMBINE, AttentionDecode).unit(Unit::No),
     rule("flashdecoding|flashdecode", "attention_fwd", AttentionDecode),
     rule("flash decode|decoding", "attention_fwd", AttentionDecode),
+    rule("attn splitk", "attention_fwd", AttentionDecode),
     // Prefill by name.
     rule(
         "attn|flashattn prefill|extend|context|varlen|vit|encoder",

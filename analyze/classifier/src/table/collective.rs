@@ -22,6 +22,7 @@ pub(super) const RULES: &[Rule] = &[
     rule("allgather|allgather2d", "allgather", Collective).types(Types::Storage),
     rule("lamport", "collective_mnnvl", Collective),
     rule("broadcast nvls|ring|comm|ipc", "broadcast", Collective).types(Types::Storage),
+    rule("@comm broadcast", "broadcast", Collective).types(Types::Storage),
     rule("sendrecv", "sendrecv", Collective).types(Types::Storage),
     rule("@deep_ep|@intranode|@internode|@internode_ll dispatch", "moe_dispatch", Collective)
         .types(Types::Storage),

@@ -2,7 +2,7 @@
 
 use super::{Rule, Types, Unit, rule};
 use crate::role::Role::{
-    Cast, Copy, Elementwise, Fill, Gemm, Index, Metadata, Other, Reduce, Scan, Sort,
+    Cast, Copy, Elementwise, Embedding, Fill, Gemm, Index, Metadata, Other, Reduce, Scan, Sort,
 };
 
 pub(super) const RULES: &[Rule] = &[
@@ -15,6 +15,10 @@ pub(super) const RULES: &[Rule] = &[
     rule("alloc|allocate|future|req", "input_prep", Metadata),
     rule("position compute|clamp|index", "position_ids", Other).types(Types::Storage),
     // Layout and copies.
+    rule("pixel shuffle", "layout_transform", Copy),
+    rule("window reverse|reorder|partition|shift", "layout_transform", Copy),
+    rule("prepare qkv", "split", Copy),
+    rule("interleave|deinterleave|collect", "copy", Copy),
     rule("nchw|nhwc to", "layout_transform", Copy),
     rule("layout|reformat|reorder", "layout_transform", Copy),
     rule("transpose", "transpose", Copy),
@@ -78,5 +82,7 @@ pub(super) const RULES: &[Rule] = &[
     rule("complex|fft|rfft|irfft|dft|butterfly", "fft", Other),
     rule("nms|iou|deform", "detection", Other).unit(Unit::No),
     rule("mhc|bcast|sinkhorn", "elementwise", Elementwise),
+    rule("@fbgemm_gpu", "embedding_other", Embedding).types(Types::Storage),
+    rule("beta g compute", "linear_attention_gate", Elementwise),
     rule("gram|gramian|outer", "gemm", Gemm),
 ];

@@ -32,6 +32,7 @@ const ENTRIES: &[Rule] = &[
     rule("_fwd_grouped_kernel_stage1", "attention_fwd", Role::AttentionDecode).unit(Unit::Dot),
     rule("_fwd_kernel_stage2", "attention_combine", Role::AttentionDecode).unit(Unit::No),
     rule("_fwd_kernel_unified", "attention_fwd", Role::Attention).unit(Unit::Dot),
+    rule("sparse_attn_fwd_kernel", "attention_fwd_sparse", Role::AttentionPrefill).unit(Unit::Yes),
     rule("attn_fwd", "attention_fwd", Role::AttentionPrefill).unit(Unit::Dot),
     rule("_attn_fwd", "attention_fwd", Role::AttentionPrefill).unit(Unit::Dot),
     rule("_bwd_kernel", "attention_bwd", Role::Attention).unit(Unit::Dot),

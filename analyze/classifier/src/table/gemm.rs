@@ -6,7 +6,8 @@ use crate::role::Role::{Conv, Gemm, Metadata};
 
 /// Before attention, quantisation and sampling take words these names share with them.
 pub(super) const SPECIFIC: &[Rule] = &[
-    rule("splitk reduce", "splitk_reduce", Gemm).unit(Unit::No),
+    rule("cuda core gemm", "gemm", Gemm).unit(Unit::No),
+    rule("splitk reduce !attn|mla", "splitk_reduce", Gemm).unit(Unit::No),
     rule("gemm|bmm|matmul reduce !scatter|silu|fused", "splitk_reduce", Gemm).unit(Unit::No),
     rule("splitk sum|fixup|epilogue|merge", "splitk_reduce", Gemm).unit(Unit::No),
     rule("gemm|matmul streamk fixup", "splitk_reduce", Gemm).unit(Unit::No),

@@ -40,6 +40,8 @@ pub(super) const RULES: &[Rule] = &[
     rule("concat cache", "kvwrite_mla", KvCacheWrite),
     rule("rope kvcache|append|store|insert !cos|fwd|bwd", "rope_kvwrite", KvCacheWrite),
     rule("rope cache reshape|write", "rope_kvwrite", KvCacheWrite),
+    rule("rope qkv varseq", "rope_kvwrite", KvCacheWrite),
+    rule("qkv varseq", "kvwrite", KvCacheWrite),
     // Quantising writes.
     rule("indexer cache|kvcache", "kvwrite_quant", KvCacheWrite),
     rule("quant cache|kvcache", "kvwrite_quant", KvCacheWrite),

@@ -6,7 +6,9 @@
 //! state-spaces/mamba `mamba_ssm/ops`, Dao-AILab/causal-conv1d.
 
 use super::{Rule, Types, Unit, rule};
-use crate::role::Role::{Attention, AttentionDecode, AttentionPrefill, Elementwise, Scan};
+use crate::role::Role::{
+    Attention, AttentionDecode, AttentionPrefill, Elementwise, Metadata, Scan,
+};
 
 pub(super) const RULES: &[Rule] = &[
     // Short convolutions.
@@ -18,12 +20,13 @@ pub(super) const RULES: &[Rule] = &[
     rule("conv1d update|split", "conv1d_causal", Attention).unit(Unit::No),
     rule("conv causal|state|varlen update|fwd|batched !bwd|2d|weight", "conv1d_causal", Attention)
         .unit(Unit::No),
+    rule("tma|state desc|descriptors prepare", "gemm_metadata", Metadata),
     // Mamba.
     rule("selectivestateupdate", "mamba_update", AttentionDecode).unit(Unit::No),
     rule("selectivescan update", "mamba_update", AttentionDecode).unit(Unit::No),
     rule("ssu|ssm update|checkpointing", "mamba_update", AttentionDecode).unit(Unit::No),
     rule("selectivescan", "mamba_scan", AttentionPrefill).unit(Unit::No).types(Types::Storage),
-    rule("ssm|mamba|mamba2|mamba3|ssd scan|fwd|bwd", "mamba_scan", AttentionPrefill),
+    rule("ssm|mamba|mamba2|mamba3|ssd scan|fwd|bwd !embedding", "mamba_scan", AttentionPrefill),
     rule("chunk scan|state !passing|cumsum|gla|deltarule|gdn|kda", "mamba_scan", AttentionPrefill)
         .unit(Unit::Dot),
     rule("state passing", "mamba_scan", AttentionPrefill).unit(Unit::No),

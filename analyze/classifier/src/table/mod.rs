@@ -375,6 +375,7 @@ impl Compiled {
             return;
         }
         if word.ends_with("gemm")
+            && word != "fbgemm"
             && let Some(number) = self.numbers.get("gemm")
         {
             mask.set(*number);
@@ -433,6 +434,7 @@ const RUN_TOGETHER: &[(&str, &str)] = &[
     ("deltarule", "deltarule"),
     ("kvcache", "kvcache"),
     ("hadamard", "hadamard"),
+    ("bitrowwise", "rowwise"),
 ];
 
 #[cfg(test)]

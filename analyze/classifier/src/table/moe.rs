@@ -41,6 +41,7 @@ pub(super) const RULES: &[Rule] = &[
     rule("moe align|alig", "moe_align", MoeRouting).types(Types::Any),
     rule("sort expert|moe|router", "moe_sort", MoeRouting).types(Types::Any),
     rule("moe scan|cumsum|prefix", "moe_sort", MoeRouting).types(Types::Storage),
+    rule("moe sum", "moe_sum", MoeRouting),
     // Gate.
     rule("moe|expert|router softmax !topk|gate", "moe_softmax", MoeRouting),
     rule("moe|expert|router sigmoid !topk|gate", "moe_sigmoid", MoeRouting),

@@ -21,6 +21,7 @@ pub(super) const RULES: &[Rule] = &[
         Embedding,
     )
     .types(Types::Storage),
+    rule("lru|lfu|lxu cache", "embedding_other", Embedding).types(Types::Storage),
     rule("@onnxruntime gather", "gather", Embedding).types(Types::Storage),
     rule("timestep embedding", "timestep_embedding", Embedding),
     rule("embedding bag bwd", "embedding_bag_bwd", Embedding),

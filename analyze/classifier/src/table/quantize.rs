@@ -33,7 +33,7 @@ pub(super) const RULES: &[Rule] = &[
     rule("cast transpose", "cast_transpose_fp8", Quantize).types(Types::Storage),
     rule("dequant awq", "dequantize_awq", Dequantize),
     rule("dequant gptq|exllama", "dequantize_gptq", Dequantize),
-    rule("reconstruct", "dequantize_gptq", Dequantize),
+    rule("reconstruct !index|tree|mask", "dequantize_gptq", Dequantize),
     rule("dequant blockwise", "dequantize_blockwise", Dequantize),
     rule("dequant int32", "dequantize_int32", Dequantize),
     rule("dequant", "dequantize", Dequantize),
