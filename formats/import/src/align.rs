@@ -1,27 +1,32 @@
 //! Putting captures of several files on one clock.
 
-use underspan_model::{ClockDomain, ProblemKind, Timeline};
+use underspan_model::{ClockDomain, NONE_I64, ProblemKind, Timeline};
 
 /// Moves all timelines to wall-clock time when each of them can be: those that count from a point
-/// of their own and say what the wall clock showed there. When one cannot, none is moved, and the
-/// first gets a line about it, since times of different files then cannot be compared.
+/// of their own and say what the wall clock showed there. When one cannot, none is moved; each
+/// source then says what clock it is on, and those without a wall clock get a line about it, since
+/// their times cannot be compared with the others'.
 pub(crate) fn align(timelines: &mut [Timeline]) {
     if timelines.len() < 2 {
         return;
     }
-    let deltas: Vec<_> = timelines.iter().map(to_realtime).collect();
-    let known: Option<Vec<i64>> = deltas.iter().copied().collect();
-    if let Some(deltas) = known {
+    let deltas: Option<Vec<i64>> = timelines.iter().map(to_realtime).collect();
+    if let Some(deltas) = deltas {
         for (timeline, delta) in timelines.iter_mut().zip(deltas) {
             timeline.shift(delta);
             timeline.info.clock = ClockDomain::Realtime;
+            timeline.dimensions.sources.clock.fill(0);
         }
         return;
     }
-    for at in 0..timelines.len() {
-        if deltas[at].is_none() {
-            let name = source_name(&timelines[at]);
-            timelines[at].problems.record(ProblemKind::MissingEvidence, &name, 1, || {
+    for timeline in timelines {
+        let clock = timeline.info.clock.code();
+        for stated in timeline.dimensions.sources.clock.iter_mut().filter(|stated| **stated == 0) {
+            *stated = clock;
+        }
+        if to_realtime(timeline).is_none() {
+            let name = source_name(timeline);
+            timeline.problems.record(ProblemKind::MissingEvidence, &name, 1, || {
                 "no wall-clock time: its times cannot be compared with those of the other files"
                     .to_owned()
             });
@@ -29,15 +34,21 @@ pub(crate) fn align(timelines: &mut [Timeline]) {
     }
 }
 
-/// What to add to a timeline's times to make them wall-clock times; `None` when that is not known.
+/// What to add to a timeline's times to make them wall-clock times; `None` when that is not known,
+/// or when its own sources are on several clocks.
 fn to_realtime(timeline: &Timeline) -> Option<i64> {
-    match timeline.info.clock {
-        ClockDomain::Realtime => Some(0),
-        _ => {
-            let anchor = timeline.dimensions.clock_anchors.get(0)?;
-            Some(anchor.realtime_ns.saturating_sub(anchor.activity_ns))
-        }
+    let own = timeline.info.clock.code();
+    if timeline.dimensions.sources.clock.iter().any(|clock| *clock != 0 && *clock != own) {
+        return None;
     }
+    if timeline.info.clock == ClockDomain::Realtime {
+        return Some(0);
+    }
+    let anchors = &timeline.dimensions.clock_anchors;
+    let anchor = anchors
+        .iter()
+        .find(|anchor| anchor.activity_ns != NONE_I64 && anchor.realtime_ns != NONE_I64)?;
+    Some(anchor.realtime_ns.saturating_sub(anchor.activity_ns))
 }
 
 fn source_name(timeline: &Timeline) -> String {
@@ -48,11 +59,12 @@ fn source_name(timeline: &Timeline) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use underspan_model::tables::{ClockAnchor, Kernel};
+    use underspan_model::tables::{ClockAnchor, Kernel, Source};
 
     fn timeline(start_ns: i64, realtime_ns: Option<i64>, clock: ClockDomain) -> Timeline {
         let mut timeline = Timeline::new();
         timeline.info.clock = clock;
+        timeline.dimensions.add_source(Source::default());
         timeline.kernels.push(Kernel { start_ns, duration_ns: 1, ..Kernel::default() });
         if let Some(realtime_ns) = realtime_ns {
             let anchor = ClockAnchor { realtime_ns, ..ClockAnchor::default() };
@@ -87,6 +99,12 @@ mod tests {
         assert_eq!(starts(&all), [5, 7]);
         assert_eq!(all[0].problems.count(ProblemKind::MissingEvidence), 0);
         assert_eq!(all[1].problems.count(ProblemKind::MissingEvidence), 1);
+        assert!(all.iter().all(|timeline| {
+            timeline.dimensions.sources.clock == [ClockDomain::SourceRelative.code()]
+        }));
+        // Joined and read back, they still cannot be put on one clock with others.
+        all[0].dimensions.sources.clock[0] = ClockDomain::Monotonic.code();
+        assert_eq!(to_realtime(&all[0]), None);
     }
 
     #[test]

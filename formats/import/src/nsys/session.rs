@@ -1,7 +1,7 @@
 //! What the export says about itself, and the names of processes and threads that have rows.
 
 use underspan_model::tables::{ClockAnchor, Property};
-use underspan_model::{NONE_U32, ProblemKind, SourceId, StringId};
+use underspan_model::{NONE_I64, NONE_U32, ProblemKind, SourceId, StringId};
 
 use super::context::Context;
 use super::database::Database;
@@ -33,7 +33,7 @@ pub(super) fn read(
     source: SourceId,
 ) -> Result<(), ImportError> {
     facts(database, context, source)?;
-    session_start(database, context)?;
+    session_start(database, context, source)?;
     process_names(database, context)?;
     thread_names(database, context)
 }
@@ -66,7 +66,11 @@ fn facts(
 
 /// Times count from the session's start; where its wall-clock time is given it is kept as a
 /// reading of two clocks at time zero.
-fn session_start(database: &Database, context: &mut Context<'_>) -> Result<(), ImportError> {
+fn session_start(
+    database: &Database,
+    context: &mut Context<'_>,
+    source: SourceId,
+) -> Result<(), ImportError> {
     if !database.has_column(START, "utcEpochNs") {
         return Ok(());
     }
@@ -74,7 +78,13 @@ fn session_start(database: &Database, context: &mut Context<'_>) -> Result<(), I
         let Some(realtime_ns) = cells.integer(0)?.filter(|ns| *ns > 0) else { return Ok(()) };
         let anchors = &mut context.timeline.dimensions.clock_anchors;
         if anchors.is_empty() {
-            anchors.push(ClockAnchor { realtime_ns, ..ClockAnchor::default() });
+            anchors.push(ClockAnchor {
+                realtime_ns,
+                monotonic_ns: NONE_I64,
+                activity_ns: 0,
+                source: source.raw(),
+                ..ClockAnchor::default()
+            });
         }
         Ok(())
     })

@@ -106,9 +106,9 @@ define_table! {
     ClockAnchor in ClockAnchorTable: ClockAnchor, time: none;
     /// Process that read them.
     process: u32 = NONE_U32 => Process,
-    /// `CLOCK_REALTIME`.
+    /// `CLOCK_REALTIME`; [`NONE_I64`](crate::NONE_I64) when it was not read.
     realtime_ns: i64,
-    /// `CLOCK_MONOTONIC`.
+    /// `CLOCK_MONOTONIC`; [`NONE_I64`](crate::NONE_I64) when it was not read.
     monotonic_ns: i64,
     /// The profiler's clock, in which activity records are stamped; [`NONE_I64`](crate::NONE_I64)
     /// when it was not read.
