@@ -61,6 +61,7 @@ pub(crate) fn timeline_of(input: &InputFile, format: &str) -> (Timeline, SourceI
         name: timeline.strings.intern(&input.name()).raw(),
         format: timeline.strings.intern(format).raw(),
         file_bytes: input.file_bytes(),
+        ..Source::default()
     };
     let source = timeline.dimensions.add_source(source);
     (timeline, source)
