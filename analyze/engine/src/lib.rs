@@ -9,8 +9,13 @@ mod correlation;
 mod device_work;
 mod exact_ranks;
 mod intervals;
+mod occupancy;
 mod percentile;
+mod stats;
+mod summary;
 pub mod trace_builder;
+mod work_class;
+mod work_reach;
 
 pub use correlation::{
     CallKind, CallNames, Correlation, Launch, LaunchTable, Unlaunched, UnlaunchedCounts,
@@ -18,4 +23,13 @@ pub use correlation::{
 pub use device_work::{DeviceWork, WorkItem, WorkKind};
 pub use exact_ranks::SignedStats;
 pub use intervals::IntervalList;
+pub use occupancy::{DeviceOccupancy, Occupancy, StreamOccupancy};
 pub use percentile::nearest_rank;
+pub use stats::{
+    DurationStats, KernelStats, NamedStats, ShapeStats, annotation_stats, api_call_stats,
+    cpu_op_stats,
+};
+pub use summary::{
+    CaptureSummary, CorrelationSummary, DeviceSummary, GraphSummary, MemcpySummary, NamedTotal,
+};
+pub use work_class::{WorkClass, WorkClasses};

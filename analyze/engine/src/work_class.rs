@@ -1,0 +1,152 @@
+//! Compute, data movement or communication: the three things whose overlap matters.
+
+use underspan_model::{ShapeId, Timeline};
+
+use crate::{WorkItem, WorkKind};
+
+/// What an item of device work is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WorkClass {
+    /// A kernel that computes.
+    Compute,
+    /// A copy or a fill.
+    Copy,
+    /// A kernel that exchanges data with other devices.
+    Collective,
+}
+
+impl WorkClass {
+    /// Every class, in the order of arrays indexed by class.
+    pub const ALL: [Self; 3] = [Self::Compute, Self::Copy, Self::Collective];
+
+    /// The name reports and JSON use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Compute => "compute",
+            Self::Copy => "copy",
+            Self::Collective => "collective",
+        }
+    }
+
+    /// Position in arrays indexed by class.
+    pub(crate) const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// What the names of communication kernels contain, lower case and without `_`: NCCL and RCCL
+/// (`ncclDevKernel_*`, `ncclKernel_*`), the one- and two-shot all-reduces that vLLM, SGLang,
+/// AITER, FlashInfer, TensorRT-LLM and PyTorch's symmetric memory bring along, and the expert
+/// exchanges of DeepEP and NVSHMEM.
+const COLLECTIVE_NAMES: [&str; 22] = [
+    "ncclkernel",
+    "nccldevkernel",
+    "ncclsymkdevkernel",
+    "rccl",
+    "crossdevicereduce",
+    "allreduce",
+    "reducescatter",
+    "allgather",
+    "alltoall",
+    "deepep::",
+    "6deepep",
+    "nvshmem",
+    "rocshmem",
+    "mscclpp",
+    "quickreduce",
+    "userbuffers",
+    "multimemred",
+    "oneshotreduce",
+    "twoshotreduce",
+    "sendrecvkernel",
+    "symmmem",
+    "moealltoall",
+];
+
+/// The start of a name up to its template arguments: what follows names types, not the kernel.
+fn stem(name: &str) -> &str {
+    name.split('<').next().unwrap_or(name)
+}
+
+/// Whether a kernel of this name exchanges data between devices.
+pub(crate) fn is_collective(name: &str) -> bool {
+    let stem: String =
+        stem(name).chars().filter(|c| *c != '_').map(|c| c.to_ascii_lowercase()).collect();
+    // A warp or block that reduces within itself is no exchange between devices.
+    let is_local = ["warpallreduce", "blockallreduce"].iter().any(|local| stem.contains(local));
+    !is_local && COLLECTIVE_NAMES.iter().any(|part| stem.contains(part))
+}
+
+/// The class of every launch shape of a capture.
+#[derive(Debug, Clone)]
+pub struct WorkClasses {
+    by_shape: Vec<WorkClass>,
+}
+
+impl WorkClasses {
+    /// Classifies the launch shapes of a timeline by name.
+    pub fn of(timeline: &Timeline) -> Self {
+        let mut by_name = vec![None; timeline.strings.len()];
+        let mut classify = |name: usize| -> WorkClass {
+            let Some(known) = by_name.get_mut(name) else { return WorkClass::Compute };
+            *known.get_or_insert_with(|| {
+                let id = underspan_model::StringId::from_index(name);
+                if is_collective(timeline.strings.resolve_or_empty(id)) {
+                    WorkClass::Collective
+                } else {
+                    WorkClass::Compute
+                }
+            })
+        };
+        let shapes = timeline.shapes.as_slice();
+        Self { by_shape: shapes.iter().map(|shape| classify(shape.name.index())).collect() }
+    }
+
+    /// The class of a launch shape; that of an unknown one is compute.
+    pub fn of_shape(&self, shape: ShapeId) -> WorkClass {
+        self.by_shape.get(shape.index()).copied().unwrap_or(WorkClass::Compute)
+    }
+
+    /// The class of an item, given the shape column of the kernel table.
+    #[inline]
+    pub(crate) fn of_item(&self, item: &WorkItem, shapes: &[u32]) -> WorkClass {
+        match item.kind {
+            WorkKind::Kernel => self.of_shape(ShapeId::from_raw(shapes[item.row as usize])),
+            WorkKind::Memcpy | WorkKind::Memset => WorkClass::Copy,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn communication_is_told_from_reductions() {
+        for name in [
+            "ncclDevKernel_AllReduce_Sum_bf16_RING_LL(ncclDevKernelArgsStorage<4096ul>)",
+            "ncclKernel_SendRecv_RING_SIMPLE_Sum_int8_t(ncclWorkElem)",
+            "ncclDevKernel_Generic_1(ncclDevKernelArgsStorage<4096ul>)",
+            "void vllm::cross_device_reduce_1stage<__hip_bfloat16, 8>(vllm::RankData*)",
+            "_ZN4vllm26cross_device_reduce_2stageI13__nv_bfloat16Li8EEEvPNS_8RankDataE",
+            "void sglang::cross_device_reduce_1stage<half, 2>(...)",
+            "void flashinfer::trtllm_allreduce_fusion::allreduce_fusion_kernel_oneshot_lamport<x>()",
+            "void tensorrt_llm::kernels::twoShotAllReduceKernel<half, 8>(AllReduceParams)",
+            "void deep_ep::intranode::dispatch<8, 768, 8192>(int4*, float*)",
+            "void one_shot_all_reduce_kernel<float, 4>(float**)",
+            "nvshmemi_transfer_rma_signal",
+        ] {
+            assert!(is_collective(name), "{name}");
+        }
+        for name in [
+            "void at::native::reduce_kernel<512, 1, at::native::ReduceOp<float, AllReduce>>()",
+            "void cub::DeviceReduceSingleTileKernel<x>()",
+            "void at::native::vectorized_gather_kernel<16, long>(char*)",
+            "softmax_warpAllReduce_kernel",
+            "sm90_xmma_gemm_bf16bf16_bf16f32_f32_tn_n",
+            "",
+        ] {
+            assert!(!is_collective(name), "{name}");
+        }
+    }
+}
