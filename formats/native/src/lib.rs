@@ -1,1 +1,37 @@
-//! Placeholder.
+//! The `.uspan` capture file.
+//!
+//! A file is a header and then chunks, each with a header of its own and checksums, appended one
+//! after the other and never changed. Rows are stored by column; strings, launch shapes and the
+//! small dimension lists are chunks too, in front of the rows that refer to them. A file whose
+//! writer was killed reads up to its last whole chunk. `README.md` describes every byte.
+//!
+//! - [`write_timeline`] and [`read_timeline`] store and load a whole capture.
+//! - [`Writer`] appends while a capture is running. It is all that is left of this crate without
+//!   the feature `reader`: no threads, no mapping, no index.
+//! - [`Reader`] opens a file and reads parts of it.
+#![cfg_attr(
+    not(feature = "reader"),
+    allow(dead_code, unused_imports, reason = "decoders stand beside their encoders")
+)]
+
+mod chunk;
+mod codec;
+mod error;
+mod layout;
+#[cfg(feature = "reader")]
+mod mapped_file;
+#[cfg(feature = "reader")]
+mod reader;
+mod track;
+mod writer;
+
+pub use codec::Encoding;
+pub use error::{Error, Result};
+pub use layout::{ChunkKind, FORMAT_VERSION};
+#[cfg(feature = "reader")]
+pub use mapped_file::FileAccess;
+#[cfg(feature = "reader")]
+pub use reader::{ReadOptions, Reader, read_timeline};
+#[cfg(feature = "reader")]
+pub use writer::write_timeline;
+pub use writer::{WriteOptions, WriteSummary, Writer};

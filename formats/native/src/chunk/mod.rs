@@ -1,0 +1,18 @@
+//! What stands in the payload of each kind of chunk.
+
+mod end;
+mod info;
+mod problems;
+mod shapes;
+mod strings;
+mod table_read;
+mod table_write;
+mod text_map;
+
+pub(crate) use end::EndChunk;
+pub(crate) use info::{read_info, write_info};
+pub(crate) use problems::{read_problems, write_problems};
+pub(crate) use shapes::{SHAPE_COLUMNS, ShapeColumns};
+pub(crate) use strings::{StringsReader, write_strings};
+pub(crate) use table_read::{ColumnSlice, TableDecoder, TargetColumn};
+pub(crate) use table_write::TableEncoder;

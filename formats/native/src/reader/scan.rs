@@ -1,0 +1,141 @@
+//! Finding the chunks of a file by going from header to header.
+
+use std::path::Path;
+
+use super::{ChunkEntry, Fault, FaultKind};
+use crate::error::{LayoutError, Result};
+use crate::layout::{
+    CHUNK_HEADER_LEN, CHUNK_MAGIC, ChunkHeader, ChunkKind, FILE_HEADER_LEN, FileHeader,
+    TRAILER_LEN, Trailer,
+};
+
+/// The chunks of a file and what is wrong between them.
+#[derive(Debug)]
+pub(crate) struct Scan {
+    pub(crate) version: u16,
+    pub(crate) chunks: Vec<ChunkEntry>,
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) trailer: Option<Trailer>,
+    /// Whether the writer's closing chunk is there.
+    pub(crate) is_finished: bool,
+}
+
+impl Scan {
+    /// Goes through `file` from the front. Payloads are not looked at.
+    pub(crate) fn of(file: &[u8], path: &Path) -> Result<Self> {
+        let version = FileHeader::parse(file, path)?.version;
+        let trailer = Trailer::of_file(file);
+        let end = file.len() - if trailer.is_some() { TRAILER_LEN } else { 0 };
+        let mut scan =
+            Self { version, chunks: Vec::new(), faults: Vec::new(), trailer, is_finished: false };
+        scan.walk(file.get(..end).unwrap_or_default());
+        if !scan.is_finished {
+            scan.faults.push(Fault {
+                kind: FaultKind::Unfinished,
+                offset: end as u64,
+                count: 1,
+                detail: "the closing chunk is missing".to_owned(),
+            });
+        }
+        Ok(scan)
+    }
+
+    fn walk(&mut self, file: &[u8]) {
+        let mut at = FILE_HEADER_LEN;
+        let mut next_sequence = 0;
+        while at < file.len() {
+            let rest = &file[at..];
+            match chunk_at(rest, next_sequence) {
+                Ok(header) => {
+                    self.note_missing(at, next_sequence, header.sequence);
+                    let whole_len = CHUNK_HEADER_LEN + header.payload_len as usize;
+                    if whole_len > rest.len() {
+                        self.torn(at, header.rows.max(1).into(), rest.len(), whole_len);
+                        return;
+                    }
+                    self.is_finished |= header.kind == ChunkKind::End;
+                    self.chunks.push(ChunkEntry { offset: at as u64, header });
+                    next_sequence = header.sequence.wrapping_add(1);
+                    at += whole_len;
+                }
+                Err(_) if rest.len() < CHUNK_HEADER_LEN => {
+                    self.torn(at, 1, rest.len(), CHUNK_HEADER_LEN);
+                    return;
+                }
+                Err(fault) => {
+                    let found = next_chunk(rest, next_sequence);
+                    let skipped = found.unwrap_or(rest.len());
+                    let is_blank = found.is_none() && rest.iter().all(|byte| *byte == 0);
+                    let LayoutError { offset, what, expected, found } = fault;
+                    self.faults.push(Fault {
+                        kind: if is_blank { FaultKind::TornTail } else { FaultKind::Corrupt },
+                        offset: (at + offset) as u64,
+                        count: 1,
+                        detail: format!(
+                            "{what}: expected {expected}, found {found}; {skipped} bytes skipped"
+                        ),
+                    });
+                    at += skipped;
+                }
+            }
+        }
+    }
+
+    fn note_missing(&mut self, at: usize, expected: u32, found: u32) {
+        // A stretch that was skipped already stands for the chunks that were in it.
+        let is_explained = self.faults.last().is_some_and(|fault| {
+            fault.kind == FaultKind::Corrupt
+                && self.chunks.last().is_none_or(|chunk| chunk.offset < fault.offset)
+        });
+        if found > expected && !is_explained {
+            self.faults.push(Fault {
+                kind: FaultKind::Missing,
+                offset: at as u64,
+                count: (found - expected).into(),
+                detail: format!("sequence of a chunk: expected {expected}, found {found}"),
+            });
+        }
+    }
+
+    fn torn(&mut self, at: usize, count: u64, found: usize, expected: usize) {
+        // After the closing chunk only the index can be torn, and it holds nothing of its own.
+        if self.is_finished {
+            return;
+        }
+        self.faults.push(Fault {
+            kind: FaultKind::TornTail,
+            offset: at as u64,
+            count,
+            detail: format!("a chunk: expected {expected} bytes, found {found} before the end"),
+        });
+    }
+}
+
+/// The header at the front of `bytes`, when it can follow the chunks before it.
+fn chunk_at(bytes: &[u8], next_sequence: u32) -> Result<ChunkHeader, LayoutError> {
+    let header = ChunkHeader::parse(bytes)?;
+    if header.sequence < next_sequence {
+        return Err(LayoutError::new(
+            16,
+            "sequence of a chunk",
+            format_args!("at least {next_sequence}"),
+            header.sequence,
+        ));
+    }
+    Ok(header)
+}
+
+/// Offset of the next whole chunk in `bytes` after its first byte.
+fn next_chunk(bytes: &[u8], next_sequence: u32) -> Option<usize> {
+    let mut from = 1;
+    loop {
+        let found = bytes.get(from..)?.windows(CHUNK_MAGIC.len()).position(|w| w == CHUNK_MAGIC)?;
+        let at = from + found;
+        if let Ok(header) = chunk_at(&bytes[at..], next_sequence)
+            && CHUNK_HEADER_LEN + header.payload_len as usize <= bytes.len() - at
+        {
+            return Some(at);
+        }
+        from = at + 1;
+    }
+}

@@ -1,0 +1,314 @@
+//! A whole file to a [`Timeline`]: columns are made as long as all chunks together, and every
+//! chunk is decoded into its own part of them, side by side.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use rayon::prelude::*;
+use underspan_model::tables::{Table, TableKind};
+use underspan_model::{ColumnMut, ColumnSpec, ProblemKind, Timeline};
+
+use super::references::References;
+use super::{ChunkEntry, Fault, FaultKind, Reader};
+use crate::chunk::{ColumnSlice, EndChunk, TableDecoder, TargetColumn};
+use crate::error::{Error, Result};
+use crate::layout::{CHUNK_HEADER_LEN, ChunkKind};
+use crate::writer::is_dimension;
+
+/// One chunk and the part of the columns it fills.
+struct Job<'a> {
+    entry: &'a ChunkEntry,
+    specs: &'static [ColumnSpec],
+    targets: Vec<TargetColumn<'a>>,
+}
+
+/// What came of a [`Job`].
+#[derive(Default)]
+struct Decoded {
+    n_unknown_columns: usize,
+    n_dangling: u64,
+}
+
+impl Reader {
+    /// Reads everything into memory, in order of start within each table.
+    ///
+    /// # Errors
+    /// When it would take more memory than [`crate::ReadOptions::memory_limit`].
+    pub fn read_timeline(&self) -> Result<Timeline> {
+        self.check_memory()?;
+        let mut timeline = Timeline::new();
+        let mut faults = self.scan.faults.clone();
+        let (maps, mut n_dangling) = self.read_dictionaries(&mut timeline, &mut faults)?;
+        let references = References::new(&timeline, &maps);
+
+        let chunks = self.wanted_chunks(&mut faults);
+        let mut n_unknown_columns = 0;
+        let mut failed: BTreeMap<TableKind, Vec<Range<usize>>> = BTreeMap::new();
+        let outcomes: Vec<_> = {
+            let jobs = self.jobs(&mut timeline, &chunks);
+            jobs.into_par_iter()
+                .map_init(TableDecoder::new, |decoder, job| self.decode(decoder, job, &references))
+                .collect()
+        };
+        let mut rows_before: BTreeMap<TableKind, usize> = BTreeMap::new();
+        for ((kind, entry), outcome) in in_table_order(&chunks).zip(outcomes) {
+            let first = rows_before.entry(kind).or_default();
+            let rows = *first..*first + entry.header.rows as usize;
+            *first = rows.end;
+            match outcome {
+                Ok(decoded) => {
+                    n_dangling += decoded.n_dangling;
+                    n_unknown_columns += decoded.n_unknown_columns;
+                }
+                Err(fault) => {
+                    faults.push(fault);
+                    failed.entry(kind).or_default().push(rows);
+                }
+            }
+        }
+        for (kind, ranges) in failed {
+            for rows in ranges.into_iter().rev() {
+                remove_rows(timeline.table_mut(kind), &rows);
+            }
+        }
+        self.check_end(&timeline, &mut faults);
+
+        let source = self.source_name();
+        for fault in &faults {
+            fault.record(&mut timeline.problems, &source);
+        }
+        let problems = &mut timeline.problems;
+        problems.record(ProblemKind::UnknownColumn, &source, n_unknown_columns as u64, || {
+            "columns of a later version".to_owned()
+        });
+        problems.record(ProblemKind::DanglingReference, &source, n_dangling, || {
+            "a row of the file".to_owned()
+        });
+        timeline.sort();
+        Ok(timeline)
+    }
+
+    /// Refuses a file that decodes to more than the limit.
+    fn check_memory(&self) -> Result<()> {
+        let example = Timeline::new();
+        let row_len =
+            |kind| example.table(kind).specs().iter().map(|s| s.ty.width()).sum::<usize>();
+        let needed = self.scan.chunks.iter().map(|entry| {
+            let header = &entry.header;
+            let rows = u64::from(header.rows);
+            match (header.kind, TableKind::from_code(header.table)) {
+                (ChunkKind::Rows, Some(kind)) => rows * row_len(kind) as u64,
+                (ChunkKind::Dimension, Some(kind)) => {
+                    (header.first_row.saturating_add(rows)).saturating_mul(row_len(kind) as u64)
+                }
+                (ChunkKind::Strings | ChunkKind::Shapes, _) => {
+                    u64::from(header.decoded_len) + rows * 64
+                }
+                _ => u64::from(header.payload_len),
+            }
+        });
+        let needed = needed.fold(0u64, u64::saturating_add);
+        let limit = self.options.memory_limit(self.file.bytes().len() as u64);
+        if needed <= limit {
+            return Ok(());
+        }
+        Err(Error::OverMemoryLimit { path: self.path.clone(), needed, limit })
+    }
+
+    /// The chunks of rows to read, in file order; whatever is not fit to be read is noted.
+    fn wanted_chunks(&self, faults: &mut Vec<Fault>) -> Vec<(TableKind, &ChunkEntry)> {
+        let mut next_row: BTreeMap<u16, u64> = BTreeMap::new();
+        let mut chunks = Vec::new();
+        for entry in &self.scan.chunks {
+            let header = &entry.header;
+            let kind = match header.kind {
+                ChunkKind::Rows => TableKind::from_code(header.table),
+                ChunkKind::Unknown(_) => None,
+                _ => continue,
+            };
+            let Some(kind) = kind.filter(|kind| !is_dimension(*kind)) else {
+                faults.push(Fault {
+                    kind: FaultKind::UnknownChunk,
+                    offset: entry.offset,
+                    count: 1,
+                    detail: format!(
+                        "a chunk of kind {} and table {}",
+                        header.kind.code(),
+                        header.table
+                    ),
+                });
+                continue;
+            };
+            let expected = next_row.entry(header.table).or_default();
+            if header.first_row < *expected {
+                faults.push(Fault::corrupt(
+                    entry,
+                    format!("first row: expected at least {expected}, found {}", header.first_row),
+                ));
+                continue;
+            }
+            *expected = header.first_row + u64::from(header.rows);
+            let is_in_range = self
+                .options
+                .range
+                .is_none_or(|range| header.times.0 > header.times.1 || header.overlaps(range));
+            if self.options.wants(kind) && is_in_range {
+                chunks.push((kind, entry));
+            }
+        }
+        chunks
+    }
+
+    /// Makes the columns as long as the chunks together, and hands each chunk its part.
+    fn jobs<'a>(
+        &self,
+        timeline: &'a mut Timeline,
+        chunks: &[(TableKind, &'a ChunkEntry)],
+    ) -> Vec<Job<'a>> {
+        let mut jobs = Vec::with_capacity(chunks.len());
+        for table in timeline.tables_mut() {
+            let kind = table.kind();
+            let entries: Vec<_> =
+                chunks.iter().filter(|(of, _)| *of == kind).map(|(_, entry)| *entry).collect();
+            if entries.is_empty() {
+                continue;
+            }
+            let n_rows = entries.iter().map(|entry| entry.header.rows as usize).sum();
+            let specs = table.specs();
+            let mut rest: Vec<_> = table
+                .columns_mut()
+                .into_iter()
+                .map(|column| whole_column(column, n_rows))
+                .collect();
+            for entry in entries {
+                let rows = entry.header.rows as usize;
+                let targets = specs
+                    .iter()
+                    .zip(&mut rest)
+                    .map(|(spec, rest)| TargetColumn { spec, values: rest.split_front(rows) })
+                    .collect();
+                jobs.push(Job { entry, specs, targets });
+            }
+        }
+        jobs
+    }
+
+    fn decode(
+        &self,
+        decoder: &mut std::io::Result<TableDecoder>,
+        mut job: Job<'_>,
+        references: &References<'_>,
+    ) -> Result<Decoded, Fault> {
+        let entry = job.entry;
+        let decoder = match decoder {
+            Ok(decoder) => decoder,
+            Err(error) => return Err(Fault::corrupt(entry, error.to_string())),
+        };
+        let payload = self.payload(entry)?;
+        let rows = entry.header.rows as usize;
+        let n_unknown_columns = decoder
+            .decode(payload, rows, job.specs, &mut job.targets)
+            .map_err(|fault| Fault::in_payload(entry, &fault))?;
+        Ok(Decoded { n_unknown_columns, n_dangling: references.settle_targets(&mut job.targets) })
+    }
+
+    /// Compares what the writer says it wrote with what there is.
+    fn check_end(&self, timeline: &Timeline, faults: &mut Vec<Fault>) {
+        let is_partial = self.options.range.is_some() || self.options.tables.is_some();
+        let known_loss = faults
+            .iter()
+            .any(|fault| matches!(fault.kind, FaultKind::Corrupt | FaultKind::Missing));
+        let end = self.scan.chunks.iter().rev().find(|entry| entry.header.kind == ChunkKind::End);
+        let Some(entry) = end.filter(|_| !is_partial && !known_loss) else { return };
+        let end = self.payload(entry).and_then(|payload| {
+            EndChunk::read(payload, entry.header.rows)
+                .map_err(|fault| Fault::in_payload(entry, &fault))
+        });
+        let end = match end {
+            Ok(end) => end,
+            Err(fault) => return faults.push(fault),
+        };
+        for (code, expected) in end.rows {
+            let Some(kind) = TableKind::from_code(code) else { continue };
+            let found = timeline.table(kind).len() as u64;
+            if found != expected {
+                faults.push(Fault {
+                    kind: FaultKind::Missing,
+                    offset: entry.offset + CHUNK_HEADER_LEN as u64,
+                    count: expected.abs_diff(found),
+                    detail: format!("rows of {}: expected {expected}, found {found}", kind.name()),
+                });
+            }
+        }
+    }
+}
+
+/// The chunks in the order [`Reader::jobs`] makes jobs of them.
+fn in_table_order<'a>(
+    chunks: &'a [(TableKind, &'a ChunkEntry)],
+) -> impl Iterator<Item = (TableKind, &'a ChunkEntry)> {
+    TableKind::ALL.iter().flat_map(|kind| chunks.iter().filter(move |(of, _)| of == kind).copied())
+}
+
+/// The part `first_row..first_row + rows` of each column, as targets to decode into. The columns
+/// must be that long.
+pub(super) fn column_targets<'a>(
+    specs: &'static [ColumnSpec],
+    columns: Vec<ColumnMut<'a>>,
+    first_row: usize,
+    rows: usize,
+) -> Vec<TargetColumn<'a>> {
+    let part = |column| {
+        let mut whole = match column {
+            ColumnMut::U8(values) => ColumnSlice::U8(values),
+            ColumnMut::U32(values) => ColumnSlice::U32(values),
+            ColumnMut::U64(values) => ColumnSlice::U64(values),
+            ColumnMut::I64(values) => ColumnSlice::I64(values),
+            ColumnMut::F64(values) => ColumnSlice::F64(values),
+        };
+        whole.split_front(first_row);
+        whole.split_front(rows)
+    };
+    let targets = specs.iter().zip(columns);
+    targets.map(|(spec, column)| TargetColumn { spec, values: part(column) }).collect()
+}
+
+/// Makes an empty column `n_rows` long. A new vector of zeros comes from the system without being
+/// written to.
+fn whole_column(column: ColumnMut<'_>, n_rows: usize) -> ColumnSlice<'_> {
+    match column {
+        ColumnMut::U8(values) => {
+            *values = vec![0; n_rows];
+            ColumnSlice::U8(values)
+        }
+        ColumnMut::U32(values) => {
+            *values = vec![0; n_rows];
+            ColumnSlice::U32(values)
+        }
+        ColumnMut::U64(values) => {
+            *values = vec![0; n_rows];
+            ColumnSlice::U64(values)
+        }
+        ColumnMut::I64(values) => {
+            *values = vec![0; n_rows];
+            ColumnSlice::I64(values)
+        }
+        ColumnMut::F64(values) => {
+            *values = vec![0.0; n_rows];
+            ColumnSlice::F64(values)
+        }
+    }
+}
+
+fn remove_rows(table: &mut dyn Table, rows: &Range<usize>) {
+    for column in table.columns_mut() {
+        let rows = rows.clone();
+        match column {
+            ColumnMut::U8(values) => drop(values.drain(rows)),
+            ColumnMut::U32(values) => drop(values.drain(rows)),
+            ColumnMut::U64(values) => drop(values.drain(rows)),
+            ColumnMut::I64(values) => drop(values.drain(rows)),
+            ColumnMut::F64(values) => drop(values.drain(rows)),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Writing a timeline that is in memory: chunks are encoded side by side and appended in order,
+//! so that the file is the same at any number of threads.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use underspan_model::Timeline;
+
+use super::{EncodedChunk, WriteOptions, WriteSummary, Writer, is_dimension, parts};
+use crate::chunk::TableEncoder;
+use crate::error::{Error, Result};
+
+/// Chunks encoded before they are written: bounds the memory, and keeps all threads busy.
+const BATCH: usize = 32;
+
+/// Writes a timeline to the file at `path`, replacing it only when all is written.
+///
+/// # Errors
+/// When the file cannot be written, or a string is longer than 64 MiB.
+pub fn write_timeline(
+    path: &Path,
+    timeline: &Timeline,
+    options: &WriteOptions,
+) -> Result<WriteSummary> {
+    // Devices and pipes are written in place: nothing can be renamed over them.
+    if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+        let file = File::options().write(true).open(path).map_err(Error::io(path, "open"))?;
+        return write_to(file, path, timeline, options);
+    }
+    let partial = partial_path(path);
+    let file = File::create(&partial).map_err(Error::io(path, "create"))?;
+    let written = write_to(file, path, timeline, options).and_then(|summary| {
+        std::fs::rename(&partial, path).map_err(Error::io(path, "replace"))?;
+        Ok(summary)
+    });
+    if written.is_err() {
+        // The first error is the one to tell; what cannot be removed is left.
+        let _ = std::fs::remove_file(&partial);
+    }
+    written
+}
+
+/// A name beside `path` that no other process writes to.
+fn partial_path(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.{}.partial", std::process::id()))
+}
+
+fn write_to(
+    file: File,
+    path: &Path,
+    timeline: &Timeline,
+    options: &WriteOptions,
+) -> Result<WriteSummary> {
+    let mut writer = Writer::with_name(file, path, options)?;
+    writer.write_head(timeline)?;
+    let tables = timeline.tables();
+    let jobs: Vec<_> = tables
+        .iter()
+        .filter(|table| !is_dimension(table.kind()))
+        .flat_map(|table| {
+            parts(0..table.len(), options.chunk_rows()).map(move |rows| (*table, rows))
+        })
+        .collect();
+    for batch in jobs.chunks(BATCH) {
+        let encoded: Vec<std::io::Result<EncodedChunk>> = batch
+            .par_iter()
+            .map_init(
+                || TableEncoder::new(options.zstd_level, options.predictors),
+                |encoder, (table, rows)| {
+                    let mut chunk = EncodedChunk::default();
+                    match encoder {
+                        Ok(encoder) => chunk.encode_rows(encoder, *table, rows.clone()),
+                        Err(error) => {
+                            return Err(std::io::Error::new(error.kind(), error.to_string()));
+                        }
+                    }
+                    Ok(chunk)
+                },
+            )
+            .collect();
+        for chunk in encoded {
+            let mut chunk = chunk.map_err(Error::io(path, "set up compression"))?;
+            writer.append_rows(&mut chunk)?;
+        }
+    }
+    if !timeline.problems.is_empty() {
+        writer.write_problems(&timeline.problems)?;
+    }
+    writer.finish()
+}
