@@ -5,6 +5,7 @@
 mod nsys_export;
 mod support;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
@@ -91,6 +92,18 @@ fn other_databases_are_named_by_their_tables() {
         refusal("empty.sqlite", &content),
         "empty.sqlite: not a trace underspan can read: found an SQLite database without tables; \
          expected FORMATS"
+    );
+}
+
+#[test]
+fn a_compressed_export_is_recognised_and_refused() {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(&whole_export()).expect("memory takes it");
+    let content = encoder.finish().expect("memory takes it");
+    assert_eq!(
+        refusal("a.sqlite.gz", &content),
+        "a.sqlite.gz: this is a compressed Nsight Systems export; a database cannot be read that \
+         way; decompress it first"
     );
 }
 

@@ -30,7 +30,7 @@ use self::devices::DeviceMap;
 use self::identity::Identity;
 use self::names::Names;
 use crate::importer::timeline_of;
-use crate::input::InputFile;
+use crate::input::{Compression, InputFile};
 use crate::registry::supported;
 use crate::{ImportError, ImportOptions, Importer, Probe, ProbeInput, Progress};
 
@@ -68,6 +68,13 @@ impl Importer for NsysSqlite {
             path: path.to_owned(),
             problem: problem.to_owned(),
         };
+        if input.compression() != Compression::None {
+            return Err(ImportError::Foreign {
+                path: path.to_owned(),
+                found: "a compressed Nsight Systems export",
+                hint: "a database cannot be read that way; decompress it first",
+            });
+        }
         if is_unwritten(input.head()) {
             return Err(refuse(
                 "at byte 0: expected a database header, found zeros; the export was interrupted",
