@@ -52,7 +52,7 @@ fn unknown(name: &Name<'_>) -> KernelClass {
     )
     .role_confidence(Confidence::Low)
     .on_tensor_cores(crate::class::TensorCore::Unknown, Confidence::Low, "");
-    let real = name.first_real(name.template()).or_else(|| name.first_real(name.params()));
+    let real = name.first_real(name.template()).or_else(|| name.param_real());
     class = match real {
         Some(dtype) => {
             class.computes(dtype, "first real type in the name").dtype_confidence(Confidence::Low)

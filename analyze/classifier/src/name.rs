@@ -203,6 +203,20 @@ impl<'a> Name<'a> {
         )
     }
 
+    /// The element type the parameters tell: of the first that points to or holds elements, else of the
+    /// first passed by value (a `float` scale beside raw bytes is the only arithmetic there is).
+    pub(crate) fn param_real(&self) -> Option<Dtype> {
+        self.args(self.params)
+            .filter(|arg| !self.is_scalar(*arg))
+            .find_map(|arg| self.first_real(arg))
+            .or_else(|| self.first_real(self.params))
+    }
+
+    /// Whether an argument is a bare word or two: no pointer, no reference, no template list.
+    fn is_scalar(&self, arg: Span) -> bool {
+        (arg.start..arg.end).all(|index| matches!(self.kind(index), Some(Kind::Word | Kind::Scope)))
+    }
+
     /// The first real type in a span that satisfies `test`.
     pub(crate) fn find_real(&self, span: Span, test: impl Fn(Dtype) -> bool) -> Option<Dtype> {
         self.words(span)

@@ -23,7 +23,7 @@ pub(crate) fn parse(name: &Name<'_>, _query: &KernelQuery<'_>) -> Option<KernelC
         .args(name.template())
         .find_map(|arg| name.real(arg))
         .or_else(|| name.first_real(name.template()))
-        .or_else(|| name.first_real(name.params()))
+        .or_else(|| name.param_real())
         .or_else(|| by_prefix(function));
     let class = KernelClass::new("cublas", operation, role, "cuBLAS CUDA-core template")
         .computes(dtype.unwrap_or(Dtype::Unknown), "first real type argument");

@@ -24,7 +24,7 @@ pub(crate) fn parse(name: &Name<'_>, _query: &KernelQuery<'_>) -> Option<KernelC
     let dtype = name
         .args(name.template())
         .find_map(|arg| name.real(arg))
-        .or_else(|| name.first_real(name.params()).filter(|_| role != Role::Metadata));
+        .or_else(|| name.param_real().filter(|_| role != Role::Metadata));
     let class = KernelClass::new("cudnn", operation, role, "cuDNN engine name");
     if role == Role::Metadata {
         return Some(class);

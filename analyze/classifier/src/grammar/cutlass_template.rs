@@ -123,8 +123,7 @@ fn conv_operation(contains: &dyn Fn(&str) -> bool) -> &'static str {
 /// No instruction in sight: the schedule and the first element type are what is left.
 fn hidden_mainloop(name: &Name<'_>, class: KernelClass) -> KernelClass {
     let span = name.template();
-    let dtype =
-        name.first_real(span).or_else(|| name.has_word(span, "signed").then_some(Dtype::Int8));
+    let dtype = mma::element(name, span);
     let schedule = name.find_word(span, |word| {
         word.starts_with("KernelTma")
             || word.starts_with("KernelPtrArray")
@@ -243,6 +242,18 @@ mod tests {
                 "void cutlass::device_kernel<vllm::cutlass_3x_gemm_sm90_fp8<cutlass::float_e4m3_t, cutlass::half_t, vllm::c3x::ScaledEpilogue, cutlass::gemm::KernelTmaWarpSpecializedPingpong>::GemmKernel>(T1::Params)"
             ),
             "gemm gemm fp8_e4m3 yes cutlass3"
+        );
+        assert_eq!(
+            line(
+                "void cutlass::device_kernel<vllm::cutlass_3x_gemm<signed char, cutlass::bfloat16_t, vllm::c3x::ScaledEpilogue, cutlass::gemm::KernelTmaWarpSpecializedPingpong>::GemmKernel>(T1::Params)"
+            ),
+            "gemm gemm int8 yes cutlass3"
+        );
+        assert_eq!(
+            line(
+                "void cutlass::Kernel2<enable_sm75_to_sm80<cutlass::gemm::kernel::DefaultGemmWithVisitor<signed char, cutlass::layout::RowMajor, (cutlass::ComplexTransform)0, 16, signed char, cutlass::layout::ColumnMajor, float, cutlass::arch::OpClassTensorOp, cutlass::arch::Sm80>::GemmKernel>>(T1::Params)"
+            ),
+            "gemm gemm int8 yes cutlass2"
         );
     }
 }

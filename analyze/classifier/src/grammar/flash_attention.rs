@@ -20,88 +20,99 @@ pub(crate) fn parse(name: &Name<'_>, _query: &KernelQuery<'_>) -> Option<KernelC
         return collective(name);
     }
     let span = name.template();
-    let real = name.first_real(span).or_else(|| name.first_real(name.params()));
+    let real = name.first_real(span).or_else(|| name.param_real());
     let traits =
         ["Flash_fwd_kernel_traits", "Flash_bwd_kernel_traits", "Flash_fwd_kernel_traits_mla"]
             .into_iter()
             .find_map(|class| name.list_of(span, class));
-    let class =
-        if function.contains("mla_metadata") || function.starts_with("prepare_varlen_num_blocks") {
-            KernelClass::new(
-                library(name),
-                "attention_metadata",
-                Role::Metadata,
-                "schedule for another attention kernel",
-            )
-        } else if function.starts_with("flash_fwd_splitkv_mla")
-            || function.starts_with("flash_fwd_mla")
-            || function.starts_with("flash_mla")
-        {
-            if function.contains("combine") {
-                combine(library(name))
-                    .computes(real.unwrap_or(Dtype::Unknown), "element type of the combine")
-            } else {
-                let dtype = real.unwrap_or(Dtype::Bf16);
-                let class = tensor(KernelClass::new(
-                    library(name),
-                    "attention_mla",
-                    Role::AttentionDecode,
-                    "FlashMLA",
-                ));
-                if real.is_some() {
-                    class.computes(dtype, "element type of the FlashMLA traits")
-                } else {
-                    class
-                        .computes(dtype, "FlashMLA converts its cache to bf16 before the multiply")
-                        .dtype_confidence(Confidence::Medium)
-                }
-            }
-        } else if function.starts_with("flash_fwd_splitkv_combine") {
-            combine("flash_attn2").computes(real?, "element type of the traits")
-        } else if function.starts_with("flash_fwd_splitkv") {
-            tensor(KernelClass::new(
-                "flash_attn2",
-                "attention_fwd_splitkv",
-                Role::Attention,
-                "FlashAttention split-KV runs in prefill and decode",
-            ))
-            .computes(real?, "element type of the traits")
-        } else if function.starts_with("flash_fwd_sparse") {
-            tensor(KernelClass::new(
-                "flash_attn2",
-                "attention_fwd_sparse",
-                Role::AttentionPrefill,
-                "FlashAttention sparse forward",
-            ))
-            .computes(real?, "element type of the traits")
-        } else if function.starts_with("flash_fwd") {
-            tensor(KernelClass::new(
-                "flash_attn2",
-                "attention_fwd",
-                Role::AttentionPrefill,
-                "FlashAttention forward",
-            ))
-            .computes(real?, "element type of the traits")
-        } else if function.starts_with("flash_bwd") {
-            let class = KernelClass::new(
-                "flash_attn2",
-                "attention_bwd",
-                Role::Attention,
-                "FlashAttention backward",
-            )
-            .computes(real?, "element type of the traits");
-            if function.contains("dq_dk_dv") || function.contains("loop") {
-                tensor(class)
-            } else {
-                class.on_tensor_cores(
-                    TensorCore::No,
-                    Confidence::High,
-                    "conversion or row sum around the backward",
-                )
-            }
+    let class = if function.contains("mla_metadata")
+        || function.starts_with("prepare_varlen_num_blocks")
+    {
+        KernelClass::new(
+            library(name),
+            "attention_metadata",
+            Role::Metadata,
+            "schedule for another attention kernel",
+        )
+    } else if function.starts_with("flash_fwd_splitkv_mla")
+        || function.starts_with("flash_fwd_mla")
+        || function.starts_with("flash_mla")
+    {
+        if function.contains("combine") {
+            combine(library(name))
+                .computes(real.unwrap_or(Dtype::Unknown), "element type of the combine")
         } else {
-            return None;
-        };
+            let dtype = real.unwrap_or(Dtype::Bf16);
+            let class = tensor(KernelClass::new(
+                library(name),
+                "attention_mla",
+                Role::AttentionDecode,
+                "FlashMLA",
+            ));
+            if real.is_some() {
+                class.computes(dtype, "element type of the FlashMLA traits")
+            } else {
+                class
+                    .computes(dtype, "FlashMLA converts its cache to bf16 before the multiply")
+                    .dtype_confidence(Confidence::Medium)
+            }
+        }
+    } else if function.starts_with("sparse_attn_fwd") {
+        let class = tensor(KernelClass::new(
+            library(name),
+            "attention_fwd_sparse",
+            Role::AttentionPrefill,
+            "FlashMLA sparse prefill",
+        ));
+        class
+            .computes(real.unwrap_or(Dtype::Bf16), "FlashMLA sparse attention multiplies in bf16")
+            .dtype_confidence(Confidence::Medium)
+    } else if function.starts_with("flash_fwd_splitkv_combine") {
+        combine("flash_attn2").computes(real?, "element type of the traits")
+    } else if function.starts_with("flash_fwd_splitkv") {
+        tensor(KernelClass::new(
+            "flash_attn2",
+            "attention_fwd_splitkv",
+            Role::Attention,
+            "FlashAttention split-KV runs in prefill and decode",
+        ))
+        .computes(real?, "element type of the traits")
+    } else if function.starts_with("flash_fwd_sparse") {
+        tensor(KernelClass::new(
+            "flash_attn2",
+            "attention_fwd_sparse",
+            Role::AttentionPrefill,
+            "FlashAttention sparse forward",
+        ))
+        .computes(real?, "element type of the traits")
+    } else if function.starts_with("flash_fwd") {
+        tensor(KernelClass::new(
+            "flash_attn2",
+            "attention_fwd",
+            Role::AttentionPrefill,
+            "FlashAttention forward",
+        ))
+        .computes(real?, "element type of the traits")
+    } else if function.starts_with("flash_bwd") {
+        let class = KernelClass::new(
+            "flash_attn2",
+            "attention_bwd",
+            Role::Attention,
+            "FlashAttention backward",
+        )
+        .computes(real?, "element type of the traits");
+        if function.contains("dq_dk_dv") || function.contains("loop") {
+            tensor(class)
+        } else {
+            class.on_tensor_cores(
+                TensorCore::No,
+                Confidence::High,
+                "conversion or row sum around the backward",
+            )
+        }
+    } else {
+        return None;
+    };
     let head_dim = traits.and_then(|list| name.args(list).next()).and_then(|arg| name.number(arg));
     Some(match head_dim {
         Some(head_dim) => class.with(VariantKind::HeadDim, head_dim.to_string()),

@@ -41,7 +41,7 @@ pub(crate) fn parse(name: &Name<'_>, _query: &KernelQuery<'_>) -> Option<KernelC
     } else {
         return None;
     };
-    let dtype = name.first_real(name.template()).or_else(|| name.first_real(name.params()));
+    let dtype = name.first_real(name.template()).or_else(|| name.param_real());
     // The first element type is Q's; attention over fp32 falls back to CUDA-free TF32 nowhere here.
     let why = match unit {
         TensorCore::Yes => "FlashInfer prefill and MLA multiply on tensor cores",

@@ -40,6 +40,9 @@ pub(crate) fn parse(name: &Name<'_>, _query: &KernelQuery<'_>) -> Option<KernelC
             ),
         );
     }
+    if symbol == "kernel_mha" || symbol.starts_with("kernel_mha_") {
+        return Some(xqa(name));
+    }
     let prefix = PREFIXES.into_iter().find(|prefix| symbol.starts_with(prefix))?;
     let fields: Vec<&str> = symbol[prefix.len()..].split('_').collect();
     let dtype = fields.iter().find_map(|field| dtype::from_tag(field))?;
@@ -66,6 +69,19 @@ pub(crate) fn parse(name: &Name<'_>, _query: &KernelQuery<'_>) -> Option<KernelC
     Some(class)
 }
 
+/// TensorRT-LLM's XQA, the decode kernel for grouped queries, as ONNX Runtime and FlashInfer build it:
+/// `H64::grp8_bf16_fp8_paged::kernel_mha(.., Vec<__nv_bfloat16, 64>*, ..)`. Queries are 16 bit whatever the
+/// cache holds.
+fn xqa(name: &Name<'_>) -> KernelClass {
+    let tag = || name.namespaces().flat_map(|space| space.split('_')).find_map(dtype::from_tag);
+    let dtype = name
+        .find_real(name.params(), |dtype| dtype.is_narrow_real() && dtype.bits() == Some(16))
+        .or_else(tag);
+    KernelClass::new("trtllm", "attention_fwd", Role::AttentionDecode, "XQA")
+        .computes(dtype.unwrap_or(Dtype::Unknown), "query element type")
+        .on_tensor_cores(TensorCore::Yes, Confidence::Medium, "XQA multiplies on tensor cores")
+}
+
 #[cfg(test)]
 mod tests {
     use crate::grammar::tests::line;
@@ -83,6 +99,16 @@ mod tests {
         assert_eq!(
             line("fused_multihead_attention_v2_int8_128_64_kernel_sm80"),
             "attention_fwd attention_prefill int8 yes trtllm_fmha_v2"
+        );
+    }
+
+    #[test]
+    fn xqa_queries_are_16_bit() {
+        assert_eq!(
+            line(
+                "onnxruntime::H64::grp8_bf16_fp8::kernel_mha(unsigned int, float, Vec<__nv_bfloat16, 64u>*, Vec<__nv_bfloat16, 64u> const*)"
+            ),
+            "attention_fwd attention_decode bf16 yes trtllm"
         );
     }
 

@@ -172,7 +172,7 @@ fn convert(name: &Name<'_>, function: &str) -> Option<KernelClass> {
     if function.starts_with("quantize_q8") || function.starts_with("quantize_mmq") {
         let dtype = name
             .first_real(name.template())
-            .or_else(|| name.first_real(name.params()))
+            .or_else(|| name.param_real())
             .unwrap_or(Dtype::Unknown);
         return Some(make("quantize_q8", Role::Quantize).computes(dtype, "input type"));
     }

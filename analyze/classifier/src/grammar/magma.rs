@@ -26,7 +26,7 @@ pub(crate) fn parse(name: &Name<'_>, _query: &KernelQuery<'_>) -> Option<KernelC
             .args(name.template())
             .find_map(|arg| name.real(arg))
             .or(letter)
-            .or_else(|| name.first_real(name.params()));
+            .or_else(|| name.param_real());
         return Some(
             KernelClass::new(
                 "magma",

@@ -42,8 +42,20 @@ pub(crate) fn find(name: &Name<'_>, span: Span) -> Option<Unit> {
     ]
     .into_iter()
     .find(|class| name.has_word(span, class))?;
-    let dtype = name.first_real(span).or_else(|| name.args(span).find_map(|arg| name.dtype(arg)));
-    Some(Unit::Tensor(narrow(dtype.unwrap_or(Dtype::Unknown)), class.to_owned()))
+    let dtype = element(name, span).unwrap_or(Dtype::Unknown);
+    Some(Unit::Tensor(narrow(dtype), class.to_owned()))
+}
+
+/// The operand type of a GEMM class whose mainloop is not spelt out: the first argument of the first class
+/// that begins with an element type (`DefaultGemmWithVisitor<signed char, RowMajor, …>`).
+pub(crate) fn element(name: &Name<'_>, span: Span) -> Option<Dtype> {
+    let is_operand =
+        |dtype: &Dtype| !matches!(dtype, Dtype::Int64 | Dtype::Int32 | Dtype::Int16 | Dtype::Bool);
+    name.words(span)
+        .filter_map(|(index, _)| name.list_after(index))
+        .filter_map(|list| name.args(list).next())
+        .find_map(|arg| operand(name, arg).filter(is_operand))
+        .or_else(|| name.first_real(span))
 }
 
 /// A CuTe atom.

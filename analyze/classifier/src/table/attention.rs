@@ -100,6 +100,8 @@ pub(super) const RULES: &[Rule] = &[
     rule("flashdecoding|flashdecode", "attention_fwd", AttentionDecode),
     rule("flash decode|decoding", "attention_fwd", AttentionDecode),
     rule("attn splitk", "attention_fwd", AttentionDecode),
+    rule("splitkv decode", "attention_fwd_splitkv", AttentionDecode),
+    rule("decode reduce|combine !sum", COMBINE, AttentionDecode).unit(Unit::No),
     // Prefill by name.
     rule(
         "attn|flashattn prefill|extend|context|varlen|vit|encoder",

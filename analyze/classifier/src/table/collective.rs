@@ -8,6 +8,8 @@ pub(super) const RULES: &[Rule] = &[
     rule("allreduce norm|rmsnorm|rms|layernorm|prenorm", "allreduce_fused_norm", Collective),
     rule("allreduce fusion", "allreduce_fused_norm", Collective),
     rule("reduce one|oneshot|twoshot|two residual|rms|rmsnorm", "allreduce_fused_norm", Collective),
+    rule("multimem !barrier|allreduce|reduce|mnnvl", "collective", Collective)
+        .types(Types::Storage),
     rule("mnnvl", "collective_mnnvl", Collective),
     rule("cross device allgather", "allgather_custom", Collective).types(Types::Storage),
     rule("cross device reduce|reducescatter|allreduce", "allreduce_custom", Collective),

@@ -32,7 +32,6 @@ const ENTRIES: &[Rule] = &[
     rule("_fwd_grouped_kernel_stage1", "attention_fwd", Role::AttentionDecode).unit(Unit::Dot),
     rule("_fwd_kernel_stage2", "attention_combine", Role::AttentionDecode).unit(Unit::No),
     rule("_fwd_kernel_unified", "attention_fwd", Role::Attention).unit(Unit::Dot),
-    rule("sparse_attn_fwd_kernel", "attention_fwd_sparse", Role::AttentionPrefill).unit(Unit::Yes),
     rule("attn_fwd", "attention_fwd", Role::AttentionPrefill).unit(Unit::Dot),
     rule("_attn_fwd", "attention_fwd", Role::AttentionPrefill).unit(Unit::Dot),
     rule("_bwd_kernel", "attention_bwd", Role::Attention).unit(Unit::Dot),
@@ -75,6 +74,7 @@ const ENTRIES: &[Rule] = &[
     rule("castFloat2D", "cast", Role::Cast),
     rule("quant_symm_block", "quantize_fp8", Role::Quantize),
     rule("quant_symm_row", "quantize_fp8", Role::Quantize),
+    rule("sparse_mixer_top2", "moe_topk", Role::MoeRouting),
     // ATen.
     rule("im2col_kernel", "im2col", Role::Conv).unit(Unit::No),
     rule("vol2col_kernel", "im2col", Role::Conv).unit(Unit::No),

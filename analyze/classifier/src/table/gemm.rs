@@ -36,8 +36,9 @@ pub(super) const SPECIFIC: &[Rule] = &[
     rule("tinygemm", "gemm_int4", Gemm).unit(Unit::Yes).types(Types::Fixed(Dtype::Bf16)),
     rule("matrix layout bint4|m16n8k16", "weight_repack", crate::role::Role::WeightPrep),
     // Matrix-vector.
-    rule("gemv|gemv2|sgemv|dgemv|hgemv|matvec|gevm", "gemv", Gemm).unit(Unit::No),
+    rule("gemv|gemv2|sgemv|dgemv|hgemv|matvec|gevm", "gemv", Gemm).unit(Unit::NoUnlessNamed),
     rule("matmul vec|vector", "gemv", Gemm).unit(Unit::No),
+    rule("@onnxruntime matmul !wmma", "gemm", Gemm).unit(Unit::NoUnlessNamed),
     // Low-rank adapters.
     rule("lora|sgmv expand|shrink|qkv|gate|gemm|a|b", "gemm_lora", Gemm).unit(Unit::Dot),
     rule("bgmv expand|shrink|multi|sliced", "gemm_lora", Gemm).unit(Unit::No),

@@ -52,10 +52,11 @@ pub(super) const RULES: &[Rule] = &[
     rule("concat kv place|past|present|new", "kvwrite", KvCacheWrite).types(Types::Real),
     rule("fill kvcache", "kvwrite", KvCacheWrite),
     rule("transpose kvcache", "kvwrite", KvCacheWrite),
+    rule("fused full cache", "kvwrite", KvCacheWrite),
     // Moves between caches.
     rule("transfer", "kvcache_transfer", Copy).types(Types::Storage),
     rule("swap|copy block !expert|quant", "kvcache_copy", Copy).types(Types::Storage),
     rule("kvcache cast|downcast", "kvcache_downcast", Cast).unit(Unit::No),
     rule("fused downcast", "kvcache_downcast", Cast),
-    rule("kvcache copy|move", "kvcache_copy", Copy),
+    rule("kvcache copy|move|expansion|compact", "kvcache_copy", Copy),
 ];

@@ -18,6 +18,9 @@ pub(super) const RULES: &[Rule] = &[
     rule("causalconv1d", "conv1d_causal", Attention).unit(Unit::No),
     rule("conv1d batched|fused|causal|state|varlen", "conv1d_causal", Attention).unit(Unit::No),
     rule("conv1d update|split", "conv1d_causal", Attention).unit(Unit::No),
+    rule("conv causal decode|update|step", "conv1d_causal", AttentionDecode).unit(Unit::No),
+    rule("conv causal prefill|fwd|batched !bwd", "conv1d_causal", AttentionPrefill).unit(Unit::No),
+    rule("conv causal varlen", "conv1d_causal", Attention).unit(Unit::No),
     rule("conv causal|state|varlen update|fwd|batched !bwd|2d|weight", "conv1d_causal", Attention)
         .unit(Unit::No),
     rule("tma|state desc|descriptors prepare", "gemm_metadata", Metadata),
@@ -37,7 +40,9 @@ pub(super) const RULES: &[Rule] = &[
         "linear_attention_gate",
         Elementwise,
     ),
+    rule("linear attn gate", "linear_attention_gate", Elementwise),
     // Recurrent forms.
+    rule("linear attn decode|recurrent|step", "linear_attention", AttentionDecode).unit(Unit::No),
     rule("recurrence fwd flash", "linear_attention", AttentionPrefill),
     rule("recurrent", "linear_attention", AttentionDecode).unit(Unit::No),
     rule(

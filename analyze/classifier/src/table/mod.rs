@@ -185,8 +185,13 @@ fn match_words(
 fn answer(rule: &Rule, name: &Name<'_>, query: &KernelQuery<'_>) -> KernelClass {
     let library = library::of(name);
     let why = format!("function table \"{}\"", rule.pattern);
-    let class = KernelClass::new(library, rule.operation, rule.role, why)
-        .role_confidence(Confidence::Medium);
+    let role = match rule.role {
+        Role::Attention if name.within("prefill") => Role::AttentionPrefill,
+        Role::Attention if name.within("decode") => Role::AttentionDecode,
+        role => role,
+    };
+    let class =
+        KernelClass::new(library, rule.operation, role, why).role_confidence(Confidence::Medium);
     let class = with_types(class, rule, name);
     match rule.unit {
         Unit::No if rule.role.is_matmul() => class.on_tensor_cores(
@@ -227,7 +232,7 @@ fn answer(rule: &Rule, name: &Name<'_>, query: &KernelQuery<'_>) -> KernelClass 
 fn with_types(class: KernelClass, rule: &Rule, name: &Name<'_>) -> KernelClass {
     let template = name.template();
     let in_template = name.first_real(template);
-    let real = in_template.or_else(|| name.first_real(name.params()));
+    let real = in_template.or_else(|| name.param_real());
     let tagged = || evidence::tagged_type(name, rule.role);
     match rule.types {
         Types::Fixed(dtype) => class.computes(dtype, "fixed by the kernel's convention"),

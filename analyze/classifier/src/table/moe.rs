@@ -1,7 +1,7 @@
 //! Mixture-of-experts routing and bookkeeping; the grouped multiplies themselves are in [`super::gemm`].
 
 use super::{Rule, Types, Unit, rule};
-use crate::role::Role::{Gemm, Metadata, MoeRouting};
+use crate::role::Role::{Activation, Dequantize, Gemm, Metadata, MoeRouting, Quantize};
 
 pub(super) const RULES: &[Rule] = &[
     // Multiplies.
@@ -46,6 +46,7 @@ pub(super) const RULES: &[Rule] = &[
     rule("moe|expert|router softmax !topk|gate", "moe_softmax", MoeRouting),
     rule("moe|expert|router sigmoid !topk|gate", "moe_sigmoid", MoeRouting),
     rule("topk gate|router|expert|moe|fusedmoe", "moe_topk", MoeRouting),
+    rule("@moe topk", "moe_topk", MoeRouting),
     rule("topk group|grouped", "moe_topk", MoeRouting),
     rule("topk fused fwd|bwd|score|simple|aux", "moe_topk", MoeRouting),
     rule("topk softmax|sigmoid !beam|online|sampling", "moe_topk", MoeRouting),
@@ -73,10 +74,13 @@ pub(super) const RULES: &[Rule] = &[
     rule("reorder token|pre|input topk|expert|router|pre", "moe_permute", MoeRouting),
     rule("fill gateup", "moe_permute", MoeRouting),
     rule("ep scatter|gather", "moe_permute", MoeRouting),
-    rule("moe|fusedmoe activation|silu|gelu|swiglu|quant", "moe_activation", MoeRouting),
+    rule("moe|fusedmoe activation|silu|gelu|swiglu", "activation", Activation),
+    rule("moe quant !sort|permute|align", "quantize", Quantize),
+    rule("moe dequant", "dequantize", Dequantize),
     rule("moe e2e|stage1|stage2 !sort|count|reduce|align", "grouped_gemm", Gemm),
     rule("router", "moe_route", MoeRouting),
     rule("bitmatrix|expt", "moe_route", MoeRouting),
-    rule("moe|mixtral", "moe_route", MoeRouting).types(Types::Template),
+    rule("strides compute tma", "moe_metadata", Metadata),
+    rule("moe|mixtral !transpose|pack|scale", "moe_route", MoeRouting).types(Types::Template),
     rule("expert !quant|cast|fp4", "moe_route", MoeRouting).types(Types::Template),
 ];

@@ -57,6 +57,7 @@ pub(super) const RULES: &[Rule] = &[
     // Activations.
     rule("silu mul !bwd", "silu_and_mul", Activation),
     rule("activation mul", "act_and_mul", Activation),
+    rule("and mul", "act_and_mul", Activation),
     rule(
         "swigluoai|swiglustep|fatrelu|swiglu|geglu|reglu|silu|gelu|relu mul|and|gate",
         "act_and_mul",

@@ -12,6 +12,7 @@ pub(super) const MULTIPLIES: &[Rule] = &[
         "silu_mul_quant",
         Activation,
     ),
+    rule("and mul quant|fp8|fp4", "act_mul_quant", Activation),
     rule("activation mul quant", "act_mul_quant", Activation),
     rule(
         "silu|gelu|relu|activation|swiglu quant !norm|rmsnorm|layernorm|bwd|gemm",

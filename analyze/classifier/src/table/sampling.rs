@@ -21,7 +21,7 @@ pub(super) const RULES: &[Rule] = &[
     rule("speculative|rejection|eagle|medusa|draft|ngram", "sampling", Sampling),
     rule("tree verify|build|efficient|greedy|mask", "spec_tree", Sampling).types(Types::Storage),
     rule("verify", "sampling", Sampling),
-    rule("beam", "beam_search", Sampling),
+    rule("beam|@beam", "beam_search", Sampling),
     rule("bitmask token|apply|logits", "grammar_bitmask", Sampling),
     rule("ban bad", "ban_words", Sampling),
     rule("stop|length words|criterion", "sampling_bookkeeping", Sampling),
@@ -34,6 +34,7 @@ pub(super) const RULES: &[Rule] = &[
     rule("gumbel", "sampling", Sampling),
     rule("logits prob|logprob|logprobs", "sampling_bookkeeping", Sampling),
     rule("logprob|logprobs|ranks", "sampling_bookkeeping", Sampling),
-    rule("logits anomaly|fix|nan", "logits", Sampling),
+    rule("greedy search", "argmax", Sampling),
+    rule("logits anomaly|fix|nan|process", "logits", Sampling),
     rule("logits softcap|soft|cap|bias|temperature|processor|adjust|vocab", "logits", Sampling),
 ];

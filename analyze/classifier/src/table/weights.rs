@@ -5,7 +5,8 @@ use crate::role::Role::WeightPrep;
 
 pub(super) const RULES: &[Rule] = &[
     rule("repack|prepack", "weight_repack", WeightPrep),
-    rule("preprocess weight|weights", "weight_repack", WeightPrep),
+    rule("permute proj", "weight_repack", WeightPrep),
+    rule("preprocess weight|weights|awq|gptq|zp|marlin", "weight_repack", WeightPrep),
     rule("interleave|permute|pack|unpack weight|weights|b|qweight", "weight_repack", WeightPrep),
     rule("marlin pack|permute|reorder", "weight_repack", WeightPrep),
     rule("make sequential", "weight_shuffle", WeightPrep),
