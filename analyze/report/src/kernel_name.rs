@@ -44,7 +44,11 @@ fn last_component(path: &str) -> &str {
 /// The most telling identifier among the template arguments.
 fn functor<'a>(arguments: &'a str, function: &str) -> Option<&'a str> {
     const GENERIC: [&str; 6] = [
-        "BinaryFunctor", "BUnaryFunctor", "AUnaryFunctor", "gpu_kernel_impl", "gpu_kernel_impl_nocast",
+        "BinaryFunctor",
+        "BUnaryFunctor",
+        "AUnaryFunctor",
+        "gpu_kernel_impl",
+        "gpu_kernel_impl_nocast",
         "func_wrapper_t",
     ];
     arguments

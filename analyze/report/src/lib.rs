@@ -1,1 +1,20 @@
-//! Placeholder.
+//! Reports: an analysis as data ([`Document`]), and how it is shown.
+//!
+//! Text, Markdown and CSV are for people and may change; the JSON objects are contracts.
+
+mod csv;
+mod document;
+mod info;
+mod json;
+mod kernel_name;
+mod markdown;
+mod sections;
+mod text;
+
+pub use csv::to_csv;
+pub use document::{Align, Block, Column, Document, ReportTable};
+pub use info::info_document;
+pub use json::info_json;
+pub use kernel_name::short_kernel_name;
+pub use markdown::to_markdown;
+pub use text::{TextStyle, to_text};

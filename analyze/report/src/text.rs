@@ -141,18 +141,20 @@ mod tests {
         let mut document = Document::default();
         document.heading("WHERE GPU TIME WENT");
         let mut table = ReportTable::new(&["share", "total", "kernel<"]);
-        table.row(["61.2 %", "12.0 ms", "flash_fwd_splitkv_kernel<128, 64, bf16>"].map(String::from));
+        table.row(
+            ["61.2 %", "12.0 ms", "flash_fwd_splitkv_kernel<128, 64, bf16>"].map(String::from),
+        );
         table.row(["1.0 %", "196 µs", "memset"].map(String::from));
         document.table(table);
         document.list(vec!["one thing that needs more than a single line to be said".into()]);
-        expect![[r"
+        expect![[r#"
             WHERE GPU TIME WENT
                share    total  kernel
-              61.2 %  12.0 ms  flash_fwd_s…128, 64, bf16>
+              61.2 %  12.0 ms  flash_fwd_s…, 64, bf16>
                1.0 %   196 µs  memset
               - one thing that needs more than a
                 single line to be said
-        "]]
+        "#]]
         .assert_eq(&to_text(&document, TextStyle { width: 42, is_coloured: false }));
     }
 }
