@@ -1,0 +1,3 @@
+"""A sitecustomize that the hook's own hides."""
+
+LOADED = True

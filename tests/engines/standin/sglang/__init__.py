@@ -1,0 +1,3 @@
+"""Stand-in package."""
+
+from sglang.version import __version__

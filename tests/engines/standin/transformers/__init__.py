@@ -1,0 +1,3 @@
+"""A stand-in for transformers: generation loops without models."""
+
+__version__ = "5.19.0"
