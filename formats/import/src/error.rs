@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-type Cause = Box<dyn std::error::Error + Send + Sync>;
-
 /// Why a file could not be imported.
 ///
 /// Damage that leaves something readable is not an error: it is counted in the
@@ -12,7 +10,7 @@ type Cause = Box<dyn std::error::Error + Send + Sync>;
 #[non_exhaustive]
 pub enum ImportError {
     /// The file system refused.
-    #[error("{path}: cannot be read", path = path.display())]
+    #[error("{path}: cannot be read", path = shown(path))]
     Io {
         /// The file.
         path: PathBuf,
@@ -20,7 +18,7 @@ pub enum ImportError {
         source: std::io::Error,
     },
     /// A folder, pipe, socket or device where a file must stand.
-    #[error("{path}: expected a file, found {found}", path = path.display())]
+    #[error("{path}: expected a file, found {found}", path = shown(path))]
     NotAFile {
         /// The path.
         path: PathBuf,
@@ -28,13 +26,13 @@ pub enum ImportError {
         found: &'static str,
     },
     /// A file without a byte.
-    #[error("{path}: the file is empty", path = path.display())]
+    #[error("{path}: the file is empty", path = shown(path))]
     Empty {
         /// The file.
         path: PathBuf,
     },
     /// Content that no importer knows.
-    #[error("{path}: not a trace underspan can read: found {found}; expected {supported}", path = path.display())]
+    #[error("{path}: not a trace underspan can read: found {found}; expected {supported}", path = shown(path))]
     Unrecognised {
         /// The file.
         path: PathBuf,
@@ -44,7 +42,7 @@ pub enum ImportError {
         supported: String,
     },
     /// Content that is recognised, but is not something to import.
-    #[error("{path}: this is {found}; {hint}", path = path.display())]
+    #[error("{path}: this is {found}; {hint}", path = shown(path))]
     Foreign {
         /// The file.
         path: PathBuf,
@@ -54,7 +52,7 @@ pub enum ImportError {
         hint: &'static str,
     },
     /// Content that breaks its own format.
-    #[error("{path}: at byte {offset}: expected {expected}, found {found}", path = path.display())]
+    #[error("{path}: at byte {offset}: expected {expected}, found {found}", path = shown(path))]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -66,7 +64,7 @@ pub enum ImportError {
         found: String,
     },
     /// Content that is larger, deeper or more numerous than a limit.
-    #[error("{path}: at byte {offset}: {what} exceeds the limit of {limit}", path = path.display())]
+    #[error("{path}: at byte {offset}: {what} exceeds the limit of {limit}", path = shown(path))]
     TooLarge {
         /// The file.
         path: PathBuf,
@@ -78,7 +76,7 @@ pub enum ImportError {
         limit: u64,
     },
     /// A folder with more in it than a person would mean.
-    #[error("{path}: {what} exceeds the limit of {limit}; name the traces themselves", path = path.display())]
+    #[error("{path}: {what} exceeds the limit of {limit}; name the traces themselves", path = shown(path))]
     FolderTooLarge {
         /// The folder.
         path: PathBuf,
@@ -88,7 +86,7 @@ pub enum ImportError {
         limit: u64,
     },
     /// A database that is damaged, unfinished or refused by the database engine.
-    #[error("{path}: {problem}", path = path.display())]
+    #[error("{path}: {problem}", path = shown(path))]
     Database {
         /// The file.
         path: PathBuf,
@@ -96,21 +94,29 @@ pub enum ImportError {
         problem: String,
     },
     /// A capture file that its reader refuses.
-    #[error("{path}: not a readable capture file", path = path.display())]
+    #[error("{refusal}")]
     Native {
         /// The file.
         path: PathBuf,
-        /// What the reader said.
-        source: Cause,
+        /// What the reader said; it names the file and the place.
+        refusal: underspan_native::Error,
+    },
+    /// A capture file made from other files that were read as well.
+    #[error("{path}: holds what was read from {original}", path = shown(path))]
+    AlreadyRead {
+        /// The file.
+        path: PathBuf,
+        /// The file it was made from, or one of several.
+        original: String,
     },
     /// The caller cancelled.
-    #[error("{path}: cancelled", path = path.display())]
+    #[error("{path}: cancelled", path = shown(path))]
     Cancelled {
         /// The file that was being read.
         path: PathBuf,
     },
     /// Not one of the files given holds anything that can be imported.
-    #[error("{path}: no trace found in {looked_at} file(s); expected {supported}", path = path.display())]
+    #[error("{path}: no trace found in {looked_at} file(s); expected {supported}", path = shown(path))]
     NothingToImport {
         /// The folder, or the first path given.
         path: PathBuf,
@@ -135,6 +141,7 @@ impl ImportError {
             | Self::FolderTooLarge { path, .. }
             | Self::Database { path, .. }
             | Self::Native { path, .. }
+            | Self::AlreadyRead { path, .. }
             | Self::Cancelled { path }
             | Self::NothingToImport { path, .. } => path,
         }
@@ -149,10 +156,32 @@ impl ImportError {
                 | Self::Empty { .. }
                 | Self::Unrecognised { .. }
                 | Self::Foreign { .. }
+                | Self::AlreadyRead { .. }
         )
+    }
+
+    /// The message without the path in front, which may name a person.
+    pub(crate) fn reason(&self) -> String {
+        let text = self.to_string();
+        let path = self.path();
+        let named = [shown(path), path.display().to_string()];
+        named
+            .iter()
+            .find_map(|path| text.strip_prefix(path.as_str())?.strip_prefix(": "))
+            .map(str::to_owned)
+            .unwrap_or(text)
     }
 
     pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
         Self::Io { path: path.to_owned(), source }
     }
+}
+
+/// A path as fit for a message: names of files may hold line breaks and terminal sequences.
+fn shown(path: &Path) -> String {
+    path.display()
+        .to_string()
+        .chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
 }

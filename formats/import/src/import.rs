@@ -3,13 +3,14 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use underspan_model::{ProblemKind, Timeline};
+use underspan_model::{ProblemKind, StringId, Timeline};
 
 use crate::align::align;
 use crate::folder::files_in;
 use crate::input::InputFile;
+use crate::native::Native;
 use crate::registry::{importer_for, supported};
-use crate::{ImportError, ImportOptions, Progress};
+use crate::{ImportError, ImportOptions, Importer as _, Progress};
 
 /// What came of several paths.
 #[derive(Debug)]
@@ -19,8 +20,9 @@ pub struct Imported {
     pub timeline: Timeline,
     /// The files that were read, in the order in which they were joined.
     pub read: Vec<PathBuf>,
-    /// Files of folders that were not read, each with the reason. Traces among them are counted in
-    /// the timeline's ledger too.
+    /// Files that were left out, each with the reason: those of folders that are no traces or
+    /// cannot be read, and captures made from other files that were read. Traces that cannot be
+    /// read are counted in the timeline's ledger too.
     pub skipped: Vec<ImportError>,
 }
 
@@ -33,10 +35,19 @@ pub fn import_path(
     options: &ImportOptions,
     progress: &dyn Progress,
 ) -> Result<Timeline, ImportError> {
+    import_file(path, options, progress).map(|(timeline, _)| timeline)
+}
+
+/// Imports one file, and says with which importer's format it was read.
+fn import_file(
+    path: &Path,
+    options: &ImportOptions,
+    progress: &dyn Progress,
+) -> Result<(Timeline, &'static str), ImportError> {
     let input = InputFile::open(path)?;
     let importer = importer_for(&input)?;
     progress.begin(path);
-    importer.import(&input, options, progress)
+    Ok((importer.import(&input, options, progress)?, importer.format()))
 }
 
 /// Imports several files, and every trace in the folders among them, into one timeline. A file
@@ -51,19 +62,21 @@ pub fn import_paths(
     progress: &dyn Progress,
 ) -> Result<Imported, ImportError> {
     let inputs = expand(paths)?;
-    let mut timelines = Vec::new();
-    let mut read = Vec::new();
+    let mut parts = Vec::new();
     let mut skipped = Vec::new();
     for input in &inputs {
-        match import_path(&input.path, options, progress) {
-            Ok(timeline) => {
-                timelines.push(timeline);
-                read.push(input.path.clone());
+        match import_file(&input.path, options, progress) {
+            Ok((timeline, format)) => {
+                let path = input.path.clone();
+                parts.push(Part { path, is_capture: format == Native.format(), timeline });
             }
             Err(error) if !input.was_found || is_final(&error) => return Err(error),
             Err(error) => skipped.push(error),
         }
     }
+    leave_out_copies(&mut parts, &mut skipped);
+    let (read, mut timelines): (Vec<_>, Vec<_>) =
+        parts.into_iter().map(|part| (part.path, part.timeline)).unzip();
     align(&mut timelines);
     let Some(mut timeline) = timelines.into_iter().reduce(|mut joined, next| {
         joined.append(next);
@@ -74,9 +87,43 @@ pub fn import_paths(
     timeline.sort();
     for error in skipped.iter().filter(|error| !error.is_other_content()) {
         let name = error.path().file_name().unwrap_or_default().to_string_lossy();
-        timeline.problems.record(ProblemKind::UnreadableFile, &name, 1, || error.to_string());
+        timeline.problems.record(ProblemKind::UnreadableFile, &name, 1, || error.reason());
     }
     Ok(Imported { timeline, read, skipped })
+}
+
+/// A file that was read.
+struct Part {
+    path: PathBuf,
+    /// Whether it is a capture file, which may have been made from the others.
+    is_capture: bool,
+    timeline: Timeline,
+}
+
+/// Drops captures whose sources were all read themselves: a folder may hold traces and the capture
+/// that was made from them, and no kernel may count twice. A source is known by name and size.
+fn leave_out_copies(parts: &mut Vec<Part>, skipped: &mut Vec<ImportError>) {
+    let originals: HashSet<_> = parts
+        .iter()
+        .filter(|part| !part.is_capture)
+        .flat_map(|part| sources(&part.timeline))
+        .collect();
+    parts.retain(|part| {
+        let own = sources(&part.timeline);
+        let is_copy =
+            part.is_capture && !own.is_empty() && own.iter().all(|one| originals.contains(one));
+        if let (true, Some((original, _))) = (is_copy, own.first()) {
+            let (path, original) = (part.path.clone(), original.clone());
+            skipped.push(ImportError::AlreadyRead { path, original });
+        }
+        !is_copy
+    });
+}
+
+/// Names and sizes of a timeline's sources.
+fn sources(timeline: &Timeline) -> Vec<(String, u64)> {
+    let name = |id| timeline.strings.resolve_or_empty(StringId::from_raw(id)).to_owned();
+    timeline.dimensions.sources.iter().map(|row| (name(row.name), row.file_bytes)).collect()
 }
 
 /// A file to try.

@@ -15,6 +15,7 @@ mod import;
 mod importer;
 mod input;
 mod kineto;
+mod native;
 mod nsys;
 mod options;
 mod progress;
