@@ -7,13 +7,14 @@ use crate::classify::classify;
 use crate::dtype::Dtype;
 use crate::query::KernelQuery;
 
-/// Ids up to here index a flat table; larger ones, which only a damaged or foreign id space has, a map.
+/// Ids up to here index a flat table; larger ones, which only a damaged or foreign id space has, a
+/// map.
 const FLAT_IDS: u32 = 1 << 22;
 /// Marks an id without a class.
 const NONE: u32 = u32::MAX;
 
-/// Remembers the class of each name by string id, so that a capture with millions of kernels classifies
-/// each distinct name once and every further look-up is one array access.
+/// Remembers the class of each name by string id, so that a capture with millions of kernels
+/// classifies each distinct name once and every further look-up is one array access.
 ///
 /// ```
 /// use underspan_classifier::{ClassCache, KernelQuery};

@@ -187,7 +187,8 @@ impl KernelClass {
     }
 
     /// One line of JSON without a line end:
-    /// `{name, operation, role, compute_dtype, storage_dtype, tensor_core, library, confidence, why}`.
+    /// `{name, operation, role, compute_dtype, storage_dtype, tensor_core, library, confidence,
+    /// why}`.
     pub fn to_json_line(&self, name: &str) -> String {
         let mut out = String::with_capacity(name.len() + 256);
         let fields = [

@@ -63,15 +63,20 @@ impl DemangleWrite for Bounded {
     }
 }
 
-/// The identifiers of a name that cannot be parsed (cut off, too long, too deep), joined with
-/// `::`: every `<length><text>` run of the Itanium grammar, in order.
+/// What can be read of a name that cannot be parsed (cut off, too long, too deep, newer than the
+/// parser): its `<length><text>` runs in order, the first template list opened where the grammar
+/// opens it.
 fn source_names(raw: &[u8]) -> String {
     let mut out = String::new();
     let mut at = 2;
+    let mut previous_end = 0;
+    let mut in_template = false;
     while at < raw.len() && out.len() < MAX_OUTPUT_BYTES {
         let digits = raw[at..].iter().take_while(|byte| byte.is_ascii_digit()).take(5).count();
-        if digits == 0 || raw[at - 1] == b'L' {
-            at += 1;
+        // `Li128E` is a literal and `S1_`, `T0_` are references, not lengths.
+        let is_literal = raw[at - 1].is_ascii_lowercase() && raw[at - 2] == b'L';
+        if digits == 0 || is_literal || matches!(raw[at - 1], b'S' | b'T') {
+            at += digits.max(1);
             continue;
         }
         let length = raw[at..at + digits]
@@ -83,14 +88,24 @@ fn source_names(raw: &[u8]) -> String {
         let is_name = !text.is_empty()
             && text.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
             && !text[0].is_ascii_digit();
-        if is_name {
-            if !out.is_empty() {
-                out.push_str("::");
-            }
-            out.push_str(&String::from_utf8_lossy(text));
-            at = end;
-        } else {
+        if !is_name {
             at = start;
+            continue;
+        }
+        if !out.is_empty() && !out.ends_with('<') {
+            out.push_str(if previous_end == at || !in_template { "::" } else { ", " });
+        }
+        out.push_str(&String::from_utf8_lossy(text));
+        at = end;
+        previous_end = end;
+        if !in_template && raw.get(at) == Some(&b'I') {
+            in_template = true;
+            out.push('<');
+            match raw.get(at + 1) {
+                Some(b'f') => out.push_str("float"),
+                Some(b'd') => out.push_str("double"),
+                _ => {}
+            }
         }
     }
     out
@@ -110,8 +125,15 @@ mod tests {
         let cut = b"_ZN7cutlass7Kernel2I51cutlass_80_tensorop_bf16_s16816gemm_bf16_64x64_32x";
         assert_eq!(
             demangle(cut).as_deref(),
-            Some("cutlass::Kernel2::cutlass_80_tensorop_bf16_s16816gemm_bf16_64x64_32x")
+            Some("cutlass::Kernel2<cutlass_80_tensorop_bf16_s16816gemm_bf16_64x64_32x")
         );
+    }
+
+    #[test]
+    fn a_construct_newer_than_the_parser_still_gives_function_and_types() {
+        let name =
+            b"_ZN3sgl14act_and_mul_krI14__hip_bfloat16TnPFT_RKS1_EXadL_Z4siluIS1_ES2_S4_EEEEvPS2_i";
+        assert_eq!(demangle(name).as_deref(), Some("sgl::act_and_mul_kr<__hip_bfloat16, silu"));
     }
 
     #[test]

@@ -142,8 +142,8 @@ pub(crate) fn names_generation(name: &Name<'_>) -> bool {
     Words::of(name.function()).iter().any(says_tensor_generation)
 }
 
-/// A plain name in the style of Triton, whose multiplies are `tl.dot`: nothing but the function's own
-/// name is left, and it begins with an underscore or says so.
+/// A plain name in the style of Triton, whose multiplies are `tl.dot`: nothing but the function's
+/// own name is left, and it begins with an underscore or says so.
 fn looks_like_triton(name: &Name<'_>) -> bool {
     let function = name.function();
     name.is_plain
@@ -160,8 +160,8 @@ fn tile_arguments(name: &Name<'_>) -> usize {
 }
 
 /// In traces of real serving, tensor-core multiplies have a median of 176 registers and 80 KiB of
-/// shared memory; 46 of 50 have at least 96 and 32 KiB, against 26 of 109 other multiplies and 6 of 304
-/// other kernels. A tie-breaker, not a proof.
+/// shared memory; 46 of 50 have at least 96 and 32 KiB, against 26 of 109 other multiplies and 6 of
+/// 304 other kernels. A tie-breaker, not a proof.
 fn launch_evidence(launch: &Launch) -> Option<(TensorCore, &'static str)> {
     let registers = launch.registers?;
     let shared = launch.shared_memory_bytes?;
@@ -239,8 +239,8 @@ fn is_index(dtype: Dtype) -> bool {
     matches!(dtype, Dtype::Int64 | Dtype::Int32 | Dtype::Int16 | Dtype::Bool)
 }
 
-/// An operator's input type is the type computed in, except that fp32 on tensor cores is TF32 and fp32
-/// where the unit is unknown may be either.
+/// An operator's input type is the type computed in, except that fp32 on tensor cores is TF32 and
+/// fp32 where the unit is unknown may be either.
 fn computed_from_operands(mut class: KernelClass, operand: Dtype, all: &[Dtype]) -> KernelClass {
     let is_matmul = class.role.value.is_matmul();
     let reals: Vec<Dtype> =

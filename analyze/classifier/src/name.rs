@@ -203,8 +203,9 @@ impl<'a> Name<'a> {
         )
     }
 
-    /// The element type the parameters tell: of the first that points to or holds elements, else of the
-    /// first passed by value (a `float` scale beside raw bytes is the only arithmetic there is).
+    /// The element type the parameters tell: of the first that points to or holds elements, else of
+    /// the first passed by value (a `float` scale beside raw bytes is the only arithmetic there
+    /// is).
     pub(crate) fn param_real(&self) -> Option<Dtype> {
         self.args(self.params)
             .filter(|arg| !self.is_scalar(*arg))

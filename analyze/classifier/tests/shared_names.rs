@@ -1,5 +1,6 @@
 //! Scores the classifier on the shared sample of labelled kernel names, when it lies beside the
-//! checkout, and prints what it gets wrong and how well it does without what it knows of each library.
+//! checkout, and prints what it gets wrong and how well it does without what it knows of each
+//! library.
 
 #![expect(
     clippy::unwrap_used,
@@ -178,11 +179,11 @@ fn same(a: &KernelClass, b: &KernelClass) -> bool {
         && a.tensor_core.value == b.tensor_core.value
 }
 
-/// How well a library is read by what was not written for it: every grammar and every table rule that
-/// decides only this library's rows is left out, and the library's rows are scored.
+/// How well a library is read by what was not written for it: every grammar and every table rule
+/// that decides only this library's rows is left out, and the library's rows are scored.
 ///
-/// Vendors' coded names (nvjet, trtllm-gen, NCCL) cannot be read without their grammar, and the figure
-/// shows it; libraries named in words should hold up.
+/// Vendors' coded names (nvjet, trtllm-gen, NCCL) cannot be read without their grammar, and the
+/// figure shows it; libraries named in words should hold up.
 #[test]
 fn without_what_is_known_of_a_library() {
     let Some(rows) = rows() else { return };

@@ -1,11 +1,12 @@
 //! PyTorch's own kernels: generic launchers whose meaning is in their functor.
 //!
-//! `at::native::{vectorized|unrolled|…}_elementwise_kernel<width, functor, data, …>`: the functor is a
-//! class (`BinaryFunctor<T, T, T, MulFunctor<T>>`, `CUDAFunctor_add<T>`) or the lambda of a named
-//! function (`direct_copy_kernel_cuda(..)::{lambda()#3}::…::{lambda(float)#1}`), whose last argument
-//! list gives the type. `bfloat16_copy_kernel_cuda` casts to bf16; `direct_copy_kernel_cuda` with
-//! `LoadWithCast`/`StoreWithCast` casts between types the name does not state. `reduce_kernel` names
-//! its reduction as `…Ops<T>`. Source: pytorch `aten/src/ATen/native/cuda`.
+//! `at::native::{vectorized|unrolled|…}_elementwise_kernel<width, functor, data, …>`: the functor
+//! is a class (`BinaryFunctor<T, T, T, MulFunctor<T>>`, `CUDAFunctor_add<T>`) or the lambda of a
+//! named function (`direct_copy_kernel_cuda(..)::{lambda()#3}::…::{lambda(float)#1}`), whose last
+//! argument list gives the type. `bfloat16_copy_kernel_cuda` casts to bf16;
+//! `direct_copy_kernel_cuda` with
+//! `LoadWithCast`/`StoreWithCast` casts between types the name does not state. `reduce_kernel`
+//! names its reduction as `…Ops<T>`. Source: pytorch `aten/src/ATen/native/cuda`.
 
 use crate::class::{Confidence, KernelClass};
 use crate::dtype::Dtype;

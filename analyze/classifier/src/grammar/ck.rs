@@ -1,8 +1,10 @@
 //! Composable Kernel (`ck::`, `ck_tile::`) on AMD.
 //!
-//! `ck::kernel_gemm_xdl_cshuffle_v3<GridwiseGemm_xdl_cshuffle<…>>`: `xdl` is the matrix instruction,
-//! `wmma` its RDNA form, `dl` and `dpp` the vector ALUs. ck_tile: `ck_tile::kentry<…, FmhaFwdKernel<…>>`
-//! with the problem's element types in its arguments. Source: ROCm/composable_kernel.
+//! `ck::kernel_gemm_xdl_cshuffle_v3<GridwiseGemm_xdl_cshuffle<…>>`: `xdl` is the matrix
+//! instruction,
+//! `wmma` its RDNA form, `dl` and `dpp` the vector ALUs. ck_tile: `ck_tile::kentry<…,
+//! FmhaFwdKernel<…>>` with the problem's element types in its arguments. Source:
+//! ROCm/composable_kernel.
 
 use crate::class::{Confidence, KernelClass, TensorCore};
 use crate::dtype::Dtype;

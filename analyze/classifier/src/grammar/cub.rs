@@ -2,8 +2,8 @@
 //!
 //! `cub::DeviceRadixSortOnesweepKernel<Policy, …>` and friends, inside whatever namespace the host
 //! library wrapped CUB in; Thrust's `cuda_cub::core::_kernel_agent<Agent<…>>`; rocPRIM's
-//! `detail::trampoline_kernel<wrapped_scan_config<…>>`. They move and compare keys: the element type is
-//! a storage type, and no compute type is claimed.
+//! `detail::trampoline_kernel<wrapped_scan_config<…>>`. They move and compare keys: the element
+//! type is a storage type, and no compute type is claimed.
 
 use crate::class::KernelClass;
 use crate::dtype::Dtype;

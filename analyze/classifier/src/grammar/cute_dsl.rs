@@ -1,8 +1,8 @@
 //! Kernels written in CuTe DSL (Python), as FlashInfer, FlashAttention 4 and CUTLASS examples ship.
 //!
 //! `kernel_cutlass_{function}_{module path without dots}{Class}_object_at__{arguments}`, where a
-//! tensor argument reads `tensorptr{type}{space}align…o{shape}_…`: `tensorptrbf16gmemalign16…`. The first
-//! tensor's type is the operand; the class is read like any function name.
+//! tensor argument reads `tensorptr{type}{space}align…o{shape}_…`: `tensorptrbf16gmemalign16…`. The
+//! first tensor's type is the operand; the class is read like any function name.
 
 use crate::class::{Confidence, KernelClass, TensorCore};
 use crate::dtype::{self, Dtype};

@@ -1,11 +1,12 @@
 //! CUTLASS kernels named by its profiler, as cuBLAS and cuDNN ship them.
 //!
 //! CUTLASS 2: `cutlass_{75|80}_[wmma_]{tensorop|simt}_[out_]{letter}{mma}{gemm|fprop|dgrad|wgrad}_
-//! [relu_][in_]{tile}…`; `simt_sgemm` is fp32 on CUDA cores, `tensorop_s1688gemm` without an operand
-//! field is TF32. CUTLASS 3: `cutlass3x_sm100_{tensorop|bstensorop|simt}_{core}_{A}_{B}_{acc}_{C}_{D}`,
-//! where `bstensorop` is block scaled and `ue4m3xf4` is a scale type times an operand type.
-//! Wrapper spellings: `cutlass::Kernel<X>(X::Params)`, `Kernel2`, `cutlass__5x_cudnn::Kernel`.
-//! Source: CUTLASS `python/cutlass_library/gemm_operation.py`, `procedural_name()`.
+//! [relu_][in_]{tile}…`; `simt_sgemm` is fp32 on CUDA cores, `tensorop_s1688gemm` without an
+//! operand field is TF32. CUTLASS 3:
+//! `cutlass3x_sm100_{tensorop|bstensorop|simt}_{core}_{A}_{B}_{acc}_{C}_{D}`, where `bstensorop` is
+//! block scaled and `ue4m3xf4` is a scale type times an operand type. Wrapper spellings:
+//! `cutlass::Kernel<X>(X::Params)`, `Kernel2`, `cutlass__5x_cudnn::Kernel`. Source: CUTLASS
+//! `python/cutlass_library/gemm_operation.py`, `procedural_name()`.
 
 use super::tags;
 use crate::class::{Confidence, KernelClass, TensorCore, VariantKind};

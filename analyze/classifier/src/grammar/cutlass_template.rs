@@ -158,8 +158,8 @@ fn hidden_mainloop(name: &Name<'_>, class: KernelClass) -> KernelClass {
     }
 }
 
-/// fp8 `mma.sync` is an sm_89 instruction; later generations convert its operands and multiply in fp16
-/// (SASS of torch's Sm89 scaled-mm for sm_90a: HMMA.16816.F32, no QMMA).
+/// fp8 `mma.sync` is an sm_89 instruction; later generations convert its operands and multiply in
+/// fp16 (SASS of torch's Sm89 scaled-mm for sm_90a: HMMA.16816.F32, no QMMA).
 fn sm89_fp8(class: KernelClass, arch: Option<&str>, query: &KernelQuery<'_>) -> KernelClass {
     let newer = query.compute_capability.is_some_and(|found| (9..12).contains(&found.major));
     let is_fp8 =

@@ -1,8 +1,9 @@
 //! DeepGEMM: `deep_gemm::sm{90|100}_{types}_gemm_{1d1d|1d2d}_impl<…, (deep_gemm::GemmType)n, …>`.
 //!
-//! `fp8` is e4m3. Where the template names element types they decide (`sm100_fp8_fp4_gemm_1d1d_impl`
-//! runs e4m3 × e4m3 in some models). `GemmType` 0 is a plain GEMM, anything else grouped. The MQA
-//! logits kernels are the lightning indexer's attention scores. Source: deepseek-ai/DeepGEMM
+//! `fp8` is e4m3. Where the template names element types they decide
+//! (`sm100_fp8_fp4_gemm_1d1d_impl` runs e4m3 × e4m3 in some models). `GemmType` 0 is a plain GEMM,
+//! anything else grouped. The MQA logits kernels are the lightning indexer's attention scores.
+//! Source: deepseek-ai/DeepGEMM
 //! `deep_gemm/include/deep_gemm/impls`.
 
 use super::tags;

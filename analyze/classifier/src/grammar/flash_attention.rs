@@ -4,9 +4,10 @@
 //! head_dim, BlockM, BlockN, warps, .., element>>`; `splitkv` runs in prefill and decode alike,
 //! `splitkv_combine` only follows a split, which is decode. FA3 hides inside
 //! `cutlass::device_kernel<flash::FlashAttnFwdSm90<CollectiveMainloopFwdSm90<stages, .., head_dim,
-//! element, ..>>>`, FA4 is CuTe DSL ([`super::cute_dsl`]). FlashMLA (`flash_fwd_splitkv_mla_kernel`)
-//! is decode with latent attention; its fp8 sparse kernels convert the cache to bf16 before the
-//! multiply. Sources: Dao-AILab/flash-attention `csrc/`, `hopper/`; deepseek-ai/FlashMLA.
+//! element, ..>>>`, FA4 is CuTe DSL ([`super::cute_dsl`]). FlashMLA
+//! (`flash_fwd_splitkv_mla_kernel`) is decode with latent attention; its fp8 sparse kernels convert
+//! the cache to bf16 before the multiply. Sources: Dao-AILab/flash-attention `csrc/`, `hopper/`;
+//! deepseek-ai/FlashMLA.
 
 use crate::class::{Confidence, KernelClass, TensorCore, VariantKind};
 use crate::dtype::Dtype;

@@ -1,9 +1,10 @@
 //! FlashInfer's attention kernels.
 //!
-//! `BatchPrefillWith{Paged,Ragged}KVCacheKernel<KernelTraits<mask, CTA_TILE_Q, …, Q, KV, O, …>>` runs
-//! on tensor cores and, paged, serves decode too (`CTA_TILE_Q` 16); `BatchDecodeWithPagedKVCacheKernel`
-//! and `SingleDecode…` run on CUDA cores; MLA kernels run on tensor cores. nsys prints only `Params`
-//! for the decode kernels, so their type may be missing. Source: flashinfer `include/flashinfer/attention`.
+//! `BatchPrefillWith{Paged,Ragged}KVCacheKernel<KernelTraits<mask, CTA_TILE_Q, …, Q, KV, O, …>>`
+//! runs on tensor cores and, paged, serves decode too (`CTA_TILE_Q` 16);
+//! `BatchDecodeWithPagedKVCacheKernel` and `SingleDecode…` run on CUDA cores; MLA kernels run on
+//! tensor cores. nsys prints only `Params` for the decode kernels, so their type may be missing.
+//! Source: flashinfer `include/flashinfer/attention`.
 
 use crate::class::{Confidence, KernelClass, TensorCore};
 use crate::dtype::Dtype;

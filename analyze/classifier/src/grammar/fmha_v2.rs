@@ -69,9 +69,10 @@ pub(crate) fn parse(name: &Name<'_>, _query: &KernelQuery<'_>) -> Option<KernelC
     Some(class)
 }
 
-/// TensorRT-LLM's XQA, the decode kernel for grouped queries, as ONNX Runtime and FlashInfer build it:
-/// `H64::grp8_bf16_fp8_paged::kernel_mha(.., Vec<__nv_bfloat16, 64>*, ..)`. Queries are 16 bit whatever the
-/// cache holds.
+/// TensorRT-LLM's XQA, the decode kernel for grouped queries, as ONNX Runtime and FlashInfer build
+/// it:
+/// `H64::grp8_bf16_fp8_paged::kernel_mha(.., Vec<__nv_bfloat16, 64>*, ..)`. Queries are 16 bit
+/// whatever the cache holds.
 fn xqa(name: &Name<'_>) -> KernelClass {
     let tag = || name.namespaces().flat_map(|space| space.split('_')).find_map(dtype::from_tag);
     let dtype = name

@@ -4,7 +4,8 @@
 //! cores from sm_75 on, with dp4a below; `mul_mat_vec_q<…>` is always dp4a. The older vendored form
 //! with the block type in the name (`mul_mat_q4_0`, `mul_mat_vec_q4_0_q8_1_cuda`, `moe_q4_K`) and
 //! `mul_mat_vec_q<T, …, block_q4_0, …>` has no matrix instructions on any architecture (SASS of the
-//! sgl-kernel and vLLM wheels). `mul_mat_vec<T>`/`mul_mat_f<T, …>` are float. `flash_attn_ext_f16` and
+//! sgl-kernel and vLLM wheels). `mul_mat_vec<T>`/`mul_mat_f<T, …>` are float. `flash_attn_ext_f16`
+//! and
 //! `…_mma_…` use matrix cores, `flash_attn_tile_*` and `flash_attn_vec_*` do not.
 //! Source: ggml-org/llama.cpp `ggml/src/ggml-cuda`.
 
@@ -134,7 +135,7 @@ fn attention(function: &str) -> Option<KernelClass> {
     }
     let fp16 =
         |class: KernelClass| class.computes(Dtype::Fp16, "ggml attention multiplies in fp16");
-    if rest.starts_with("vec") {
+    if rest.contains("vec") {
         let class = make("attention_fwd", Role::AttentionDecode);
         let class = if rest.contains("f32") {
             class.computes(Dtype::Fp32, "type field")

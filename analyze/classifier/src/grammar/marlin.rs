@@ -2,8 +2,9 @@
 //!
 //! `marlin::Marlin<__half, weight_id, …>` or, since vLLM 0.10, `Marlin<a_id, b_id, c_id, s_id, …>`
 //! where an id is `vllm::ScalarType::id()`: exponent bits (8), mantissa bits (8), signed (1), bias
-//! (32), finite-only (1), NaN encoding (8), from the least significant bit up. Weights are converted
-//! to the activation type, so that is what the multiply runs in. Source: vllm-project/vllm
+//! (32), finite-only (1), NaN encoding (8), from the least significant bit up. Weights are
+//! converted to the activation type, so that is what the multiply runs in. Source:
+//! vllm-project/vllm
 //! `csrc/core/scalar_type.hpp`.
 
 use crate::class::{Confidence, KernelClass, TensorCore};

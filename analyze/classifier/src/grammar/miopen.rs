@@ -1,7 +1,7 @@
 //! MIOpen convolution and normalisation kernels on AMD.
 //!
-//! `igemm_{fwd|bwd|wrw}_{gtcx2|gtcx|gtc|…}_{layout}_{type}_…`: `gtcx` uses the matrix instruction, `gtc`
-//! alone the vector ALUs. `miopenSp3AsmConv_*` Winograd, `naive_conv_*`, `MIOpenBatchNorm*`,
+//! `igemm_{fwd|bwd|wrw}_{gtcx2|gtcx|gtc|…}_{layout}_{type}_…`: `gtcx` uses the matrix instruction,
+//! `gtc` alone the vector ALUs. `miopenSp3AsmConv_*` Winograd, `naive_conv_*`, `MIOpenBatchNorm*`,
 //! `SubTensorOp*`, `batched_transpose_*`. Source: ROCm/MIOpen `src/kernels`.
 
 use crate::class::{Confidence, KernelClass, TensorCore};

@@ -46,8 +46,9 @@ pub(crate) fn find(name: &Name<'_>, span: Span) -> Option<Unit> {
     Some(Unit::Tensor(narrow(dtype), class.to_owned()))
 }
 
-/// The operand type of a GEMM class whose mainloop is not spelt out: the first argument of the first class
-/// that begins with an element type (`DefaultGemmWithVisitor<signed char, RowMajor, …>`).
+/// The operand type of a GEMM class whose mainloop is not spelt out: the first argument of the
+/// first class that begins with an element type (`DefaultGemmWithVisitor<signed char, RowMajor,
+/// …>`).
 pub(crate) fn element(name: &Name<'_>, span: Span) -> Option<Dtype> {
     let is_operand =
         |dtype: &Dtype| !matches!(dtype, Dtype::Int64 | Dtype::Int32 | Dtype::Int16 | Dtype::Bool);
@@ -68,7 +69,8 @@ fn atom(name: &Name<'_>, span: Span) -> Option<Unit> {
         if let Some(dtype) = word.split('_').find_map(typed_field) {
             return Some(Unit::Tensor(narrow(dtype), word.to_owned()));
         }
-        // Types in the atom's own arguments, or beside it in `MMA_Traits<SM100_MMA_F8F6F4_SS, A, B, ..>`.
+        // Types in the atom's own arguments, or beside it in `MMA_Traits<SM100_MMA_F8F6F4_SS, A, B,
+        // ..>`.
         if let Some(list) = name.list_after(index).or_else(|| name.list_tail(index)) {
             let types: Vec<Dtype> = name
                 .args(list)

@@ -2,8 +2,9 @@
 //!
 //! Old `ncclKernel_{op}_{algorithm}_{protocol}_{reduction}_{type}`, then
 //! `ncclDevKernel_{op}_{reduction}_{type}_{algorithm}_{protocol}`, 2.32
-//! `ncclDevKernel_{op}_{type}_{algorithm}` and symmetric `ncclSymkDevKernel_{op}_{variant}_{reduction}_{type}`.
-//! NCCL runs every reduction and protocol of a type in one kernel (NVIDIA/nccl
+//! `ncclDevKernel_{op}_{type}_{algorithm}` and symmetric
+//! `ncclSymkDevKernel_{op}_{variant}_{reduction}_{type}`. NCCL runs every reduction and protocol of
+//! a type in one kernel (NVIDIA/nccl
 //! `src/device/generate.py`, `best_kernel`), so reduction, protocol and algorithm in the name are
 //! not necessarily what ran. AllGather, Broadcast and SendRecv carry no type.
 

@@ -1,10 +1,10 @@
 //! Tensile: the generated GEMMs of rocBLAS and hipBLASLt on AMD.
 //!
-//! `Cijk_{A index}_{B index}_{types}_…_MT{MxNxK}_MI{MxNxB}_SN_…_ISA942_…`. Types: one letter a slot for
-//! operand, output and compute: H fp16, B bf16, S fp32, D fp64, C/Z complex, I int32, I8 int8, F8/B8/F8N
-//! fp8, X tf32 (`HBH`/`BBS` = half in, half out, fp32 compute). `MI` with a shape is the matrix
-//! instruction (MFMA); `MI` absent or `MI0` means vector ALUs. Source: ROCm/Tensile `Contractions.py`,
-//! hipBLASLt `tensilelite`.
+//! `Cijk_{A index}_{B index}_{types}_…_MT{MxNxK}_MI{MxNxB}_SN_…_ISA942_…`. Types: one letter a slot
+//! for operand, output and compute: H fp16, B bf16, S fp32, D fp64, C/Z complex, I int32, I8 int8,
+//! F8/B8/F8N fp8, X tf32 (`HBH`/`BBS` = half in, half out, fp32 compute). `MI` with a shape is the
+//! matrix instruction (MFMA); `MI` absent or `MI0` means vector ALUs. Source: ROCm/Tensile
+//! `Contractions.py`, hipBLASLt `tensilelite`.
 
 use super::tags;
 use crate::class::{Confidence, KernelClass, TensorCore, VariantKind};

@@ -1,4 +1,5 @@
-//! `triton_kernels` (the MoE kernels of gpt-oss): types of output, activation and weight in the name.
+//! `triton_kernels` (the MoE kernels of gpt-oss): types of output, activation and weight in the
+//! name.
 //!
 //! `_[p_]matmul[_ogs]_{layouts}_{out}x{activation}x{weight}_{tile}[_{epilogue}]`, Triton type
 //! spellings (`fp8e4nv`, `mxfp4`). Weights narrower than 16 bits are converted to the activation

@@ -2,8 +2,9 @@
 //!
 //! GEMM: `{bmm|gemm}_{C}_{A}{B}_{acc}_…_t{tile}_s{stages}_et…_m{mma}_c{cluster}_…_sm100f`; with
 //! `castBfloat16` the operands are converted before the multiply, so the cast type is the math type
-//! (the metadata shipped with the kernels says so). Attention: `fmhaSm{arch}Kernel_Q{k}{v}{T}O{T}H{dim}
-//! {Packed|Separate|Paged}{..}{Context|ForGen}`: `Context` is prefill, `ForGen` decode,
+//! (the metadata shipped with the kernels says so). Attention:
+//! `fmhaSm{arch}Kernel_Q{k}{v}{T}O{T}H{dim} {Packed|Separate|Paged}{..}{Context|ForGen}`: `Context`
+//! is prefill, `ForGen` decode,
 //! `HQk576HV512` latent attention. Source: flashinfer `trtllm/fmha` and `batched_gemm` headers.
 
 use super::tags;

@@ -1,12 +1,15 @@
 //! TurboMind (LMDeploy): its GEMM and attention templates.
 //!
-//! `turbomind::gemm::gemm_kernel<GemmUniversal<Sm80, Mainloop…, Operand_A<half>, …>>` names its operand;
-//! `gemm_kernel_sm90_mixed<…Format<group, (DataType)n>>` encodes it as sign, exponent and mantissa bits;
+//! `turbomind::gemm::gemm_kernel<GemmUniversal<Sm80, Mainloop…, Operand_A<half>, …>>` names its
+//! operand;
+//! `gemm_kernel_sm90_mixed<…Format<group, (DataType)n>>` encodes it as sign, exponent and mantissa
+//! bits;
 //! `gemm_kernel_sm90<GemmUniversalSm90_v3<…>>` is the block-scaled fp8 kernel and
 //! `gemm_universal_sm90_mxfp4_fp8` converts its weights to fp8 (sm_90 has no fp4 instruction).
-//! `attention_kernel<AttentionUniversal<arch, Mainloop<…, Impl<MMA_16816|MMA_SIMT, T, …>>>>`: `MMA_SIMT` is
-//! CUDA cores, computing in fp32. Layout types called `sm80_s16816` in `convert_kernel` repack weights and
-//! multiply nothing. Its other kernels have plain names. Source: InternLM/lmdeploy `src/turbomind`.
+//! `attention_kernel<AttentionUniversal<arch, Mainloop<…, Impl<MMA_16816|MMA_SIMT, T, …>>>>`:
+//! `MMA_SIMT` is CUDA cores, computing in fp32. Layout types called `sm80_s16816` in
+//! `convert_kernel` repack weights and multiply nothing. Its other kernels have plain names.
+//! Source: InternLM/lmdeploy `src/turbomind`.
 
 use crate::class::{Confidence, KernelClass, TensorCore};
 use crate::dtype::{self, Dtype};

@@ -2,8 +2,8 @@
 //!
 //! `{loop|input|transpose|…}_{ops}_fusion[_N]`, `wrapped_{op}`, `gemm_fusion_dot_N` and
 //! `triton_gemm_dot_N` (Triton matrix multiplies), `triton_softmax_N`, `input_reduce_fusion`,
-//! `cudnn_fusion`, `__cublas…` custom calls never reach the device under their own name. No type in the
-//! name. Source: openxla/xla `xla/service/gpu`.
+//! `cudnn_fusion`, `__cublas…` custom calls never reach the device under their own name. No type in
+//! the name. Source: openxla/xla `xla/service/gpu`.
 
 use crate::class::{Confidence, KernelClass, TensorCore};
 use crate::dtype::Dtype;

@@ -1,8 +1,8 @@
 //! Attention in plain words: latent, decode, prefill, combines, bookkeeping.
 //!
-//! Names say the phase (`decode`, `masked_multihead`, `prefill`, `extend`) or do not. Split-KV combines
-//! and the vector decode kernels of vLLM and FasterTransformer (`paged_attention_v1`, `mmha`) run on CUDA
-//! cores; Triton attention multiplies with `tl.dot`.
+//! Names say the phase (`decode`, `masked_multihead`, `prefill`, `extend`) or do not. Split-KV
+//! combines and the vector decode kernels of vLLM and FasterTransformer (`paged_attention_v1`,
+//! `mmha`) run on CUDA cores; Triton attention multiplies with `tl.dot`.
 
 use super::{Rule, Types, Unit, rule};
 use crate::dtype::Dtype;
@@ -59,6 +59,7 @@ pub(super) const RULES: &[Rule] = &[
         Metadata,
     ),
     rule("seqlens|seqlen build|compute|prepare|get|padding|set", "attention_metadata", Metadata),
+    rule("seqlens|seqlen to|offsets|actual", "attention_metadata", Metadata),
     rule("vertical slash", "attention_metadata", Metadata),
     rule("qkv tma setup", "attention_metadata", Metadata),
     // Masks and biases.

@@ -16,8 +16,8 @@ pub(super) fn find(function: &str) -> Option<&'static Rule> {
         .copied()
 }
 
-/// Triton kernels are told by file in their repositories (vLLM, SGLang, FLA, Mamba, aiter); CUDA ones by
-/// the library's own headers.
+/// Triton kernels are told by file in their repositories (vLLM, SGLang, FLA, Mamba, aiter); CUDA
+/// ones by the library's own headers.
 const ENTRIES: &[Rule] = &[
     // vLLM and SGLang Triton.
     rule("fused_moe_kernel", "grouped_gemm", Role::Gemm).unit(Unit::Dot),

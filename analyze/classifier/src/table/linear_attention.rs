@@ -1,9 +1,10 @@
 //! What replaces attention: state-space scans, gated delta rules, and their short convolutions.
 //!
-//! Chunked forms run over a prompt and multiply on tensor cores (`tl.dot` in flash-linear-attention and
-//! Mamba's Triton kernels); recurrent forms and state updates take one token and do not. Mamba's
-//! `selective_scan` is an elementwise recurrence. Sources: fla-org/flash-linear-attention `fla/ops`,
-//! state-spaces/mamba `mamba_ssm/ops`, Dao-AILab/causal-conv1d.
+//! Chunked forms run over a prompt and multiply on tensor cores (`tl.dot` in flash-linear-attention
+//! and Mamba's Triton kernels); recurrent forms and state updates take one token and do not.
+//! Mamba's
+//! `selective_scan` is an elementwise recurrence. Sources: fla-org/flash-linear-attention
+//! `fla/ops`, state-spaces/mamba `mamba_ssm/ops`, Dao-AILab/causal-conv1d.
 
 use super::{Rule, Types, Unit, rule};
 use crate::role::Role::{

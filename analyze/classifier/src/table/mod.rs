@@ -1,12 +1,12 @@
 //! The function table: what the words of a kernel's own name say.
 //!
-//! Open-source kernels are named in plain words (`fused_add_rms_norm_kernel`, `topkGatingSoftmax`), and
-//! the same words mean the same in libraries not met yet. A rule is a line of words; the first rule all
-//! of whose words occur wins, so the more specific fusions stand first. Names whose words do not tell
-//! are listed whole.
+//! Open-source kernels are named in plain words (`fused_add_rms_norm_kernel`, `topkGatingSoftmax`),
+//! and the same words mean the same in libraries not met yet. A rule is a line of words; the first
+//! rule all of whose words occur wins, so the more specific fusions stand first. Names whose words
+//! do not tell are listed whole.
 //!
-//! Rules are compiled once into word numbers; reading a name costs one hash look-up a word and a few
-//! bit tests a rule.
+//! Rules are compiled once into word numbers; reading a name costs one hash look-up a word and a
+//! few bit tests a rule.
 
 mod attention;
 mod collective;
@@ -131,8 +131,8 @@ const RULES: &[&[Rule]] = &[
     data::RULES,
 ];
 
-/// Reads a kernel's own name: whole-name entries, then rules over its words, then over its words and
-/// those of the namespaces around it, then with the classes its template arguments name.
+/// Reads a kernel's own name: whole-name entries, then rules over its words, then over its words
+/// and those of the namespaces around it, then with the classes its template arguments name.
 pub(crate) fn classify(
     name: &Name<'_>,
     query: &KernelQuery<'_>,
@@ -146,10 +146,14 @@ pub(crate) fn classify(
     if let Some(class) = match_words(&words, name, query, without) {
         return Some(class);
     }
+    let is_helper = words.has_any(&HELPER_WORDS);
     for space in name.namespaces() {
         words.extend(Words::of(space));
     }
-    if let Some(class) = match_words(&words, name, query, without) {
+    // `fused_attn::extract_seed_and_offset` stands beside attention, it is not attention.
+    let found = match_words(&words, name, query, without)
+        .filter(|class| !(is_helper && class.role.value.is_matmul()));
+    if let Some(class) = found {
         return Some(class.role_confidence(Confidence::Low));
     }
     for argument in name.args(name.template()).take(MAX_FUNCTORS) {
@@ -157,6 +161,10 @@ pub(crate) fn classify(
     }
     match_words(&words, name, query, without).map(|class| class.role_confidence(Confidence::Low))
 }
+
+/// Words of functions that serve the namespace's operation rather than being it.
+const HELPER_WORDS: [&str; 10] =
+    ["prepare", "get", "extract", "populate", "set", "build", "to", "setup", "init", "update"];
 
 /// How many template arguments the last resort reads.
 const MAX_FUNCTORS: usize = 8;
@@ -385,7 +393,8 @@ impl Compiled {
         {
             mask.set(*number);
         }
-        // Words run together (`addbiaslayernorm`): long stems are distinctive enough to be looked for.
+        // Words run together (`addbiaslayernorm`): long stems are distinctive enough to be looked
+        // for.
         if word.len() > 7 {
             for stem in RUN_TOGETHER {
                 if word.contains(stem.0)

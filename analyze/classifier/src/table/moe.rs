@@ -1,4 +1,5 @@
-//! Mixture-of-experts routing and bookkeeping; the grouped multiplies themselves are in [`super::gemm`].
+//! Mixture-of-experts routing and bookkeeping; the grouped multiplies themselves are in
+//! [`super::gemm`].
 
 use super::{Rule, Types, Unit, rule};
 use crate::role::Role::{Activation, Dequantize, Gemm, Metadata, MoeRouting, Quantize};

@@ -29,6 +29,9 @@ pub(super) const RULES: &[Rule] = &[
     rule("@transformer_engine mxfp8 quant", "quantize_mxfp8", Quantize).types(Types::Storage),
     rule("@transformer_engine nvfp4 quant", "quantize_nvfp4", Quantize).types(Types::Storage),
     rule("@transformer_engine fp4 quant", "quantize_fp4", Quantize).types(Types::Storage),
+    rule("@transformer_engine cast|partial fp8", "quantize_fp8", Quantize).types(Types::Storage),
+    rule("@transformer_engine group block scale", "cast_transpose_fp8", Quantize)
+        .types(Types::Storage),
     rule("@transformer_engine quant", "quantize_fp8", Quantize).types(Types::Storage),
     rule("absmax !attn", "quantize_absmax", Quantize),
     rule("cast transpose", "cast_transpose_fp8", Quantize).types(Types::Storage),
