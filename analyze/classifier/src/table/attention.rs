@@ -120,8 +120,30 @@ pub(super) const RULES: &[Rule] = &[
     rule("unified attn", "attention_fwd", Attention).unit(Unit::Dot),
     rule("flash fwd|sparse", "attention_fwd", Attention),
     rule(
-        "attn|flashattn !mask|bias|concat|transpose|add|norm|rope|reshape|index|quant|copy|absmax|scale|res|save",
+        "attn|flashattn !mask|bias|concat|transpose|add|norm|rope|reshape|index|quant|copy|absmax",
         "attention_fwd",
         Attention,
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use crate::grammar::tests::line;
+
+    #[test]
+    fn names_of_libraries_not_listed() {
+        assert_eq!(
+            line("void vllm::paged_attention_v1_kernel<unsigned short, 128, 16>(float*)"),
+            "attention_fwd attention_decode fp32 no vllm"
+        );
+        assert_eq!(
+            line("void mmha::masked_multihead_attention_kernel<unsigned short, 128>(int)"),
+            "attention_fwd attention_decode unknown no unknown"
+        );
+        assert_eq!(line("_attn_fwd_inner"), "attention_fwd attention unknown yes unknown");
+        assert_eq!(
+            line("void acme::flash_attn_splitkv_combine<__half>(__half*)"),
+            "attention_combine attention_decode fp16 no unknown"
+        );
+    }
+}

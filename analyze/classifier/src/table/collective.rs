@@ -38,3 +38,24 @@ pub(super) const RULES: &[Rule] = &[
     rule("push|pull halos|peer|remote", "p2p", Collective).types(Types::Storage),
     rule("push|pull recv|send|pushrecv", "p2p", Collective).types(Types::Storage),
 ];
+
+#[cfg(test)]
+mod tests {
+    use crate::grammar::tests::line;
+
+    #[test]
+    fn names_of_libraries_not_listed() {
+        assert_eq!(
+            line("void acme::all_reduce_one_shot<__half, 8>(__half*)"),
+            "allreduce collective fp16 no unknown"
+        );
+        assert_eq!(
+            line("void mscclpp::executionKernel<__half>(int)"),
+            "collective collective unknown no mscclpp"
+        );
+        assert_eq!(
+            line("void deep_ep::intranode::dispatch<8, 768>(int4*)"),
+            "moe_dispatch collective unknown no deepep"
+        );
+    }
+}

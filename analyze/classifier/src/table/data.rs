@@ -89,3 +89,25 @@ pub(super) const RULES: &[Rule] = &[
     rule("beta g compute", "linear_attention_gate", Elementwise),
     rule("gramian|outer", "gemm", Gemm),
 ];
+
+#[cfg(test)]
+mod tests {
+    use crate::grammar::tests::line;
+
+    #[test]
+    fn names_of_libraries_not_listed() {
+        assert_eq!(
+            line("void acme::transpose0213<__half>(__half*)"),
+            "transpose copy fp16 no unknown"
+        );
+        assert_eq!(
+            line("void acme::cast_kernel<float, __half>(float*)"),
+            "cast cast mixed no unknown"
+        );
+        assert_eq!(line("void acme::fill_kernel<int>(int*)"), "fill fill unknown no unknown");
+        assert_eq!(
+            line("void acme::segment_reduce_mean<float>(float*)"),
+            "reduce_mean reduce fp32 no unknown"
+        );
+    }
+}

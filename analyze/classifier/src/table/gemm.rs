@@ -11,11 +11,9 @@ pub(super) const SPECIFIC: &[Rule] = &[
     rule("gemm|bmm|matmul reduce !scatter|silu|fused", "splitk_reduce", Gemm).unit(Unit::No),
     rule("splitk sum|fixup|epilogue|merge", "splitk_reduce", Gemm).unit(Unit::No),
     rule("gemm|matmul streamk fixup", "splitk_reduce", Gemm).unit(Unit::No),
-    rule(
-        "gemm starts|args|problem|offsets|ptr|ptrs|pointers|metadata|sizes|strides|setup|tensormap|descriptor|schedule",
-        "gemm_metadata",
-        Metadata,
-    ),
+    rule("gemm starts|args|problem|offsets|sizes|strides", "gemm_metadata", Metadata),
+    rule("gemm ptr|ptrs|pointers|metadata|setup", "gemm_metadata", Metadata),
+    rule("gemm tensormap|descriptor|schedule", "gemm_metadata", Metadata),
     rule("gemm absmax|scale compute|quant !fused", "quantize", crate::role::Role::Quantize),
     // Weight-only quantisation.
     rule("gemm|gemmv2 awq|fwd 4bit group", "grouped_gemm_awq", Gemm)
@@ -78,3 +76,23 @@ pub(super) const GENERAL: &[Rule] = &[
     rule("spmm|spmv|sddmm", "spmm", Gemm).unit(Unit::No),
     rule("trsm|syrk|trmm", "gemm", Gemm),
 ];
+
+#[cfg(test)]
+mod tests {
+    use crate::grammar::tests::line;
+
+    #[test]
+    fn names_of_libraries_not_listed() {
+        assert_eq!(line("void acme::gemv_int4<__half>(__half*)"), "gemv gemm fp16 no unknown");
+        assert_eq!(line("void acme::my_wmma_gemm<__half>(__half*)"), "gemm gemm fp16 yes unknown");
+        assert_eq!(line("void acme::sgemm_naive(float*)"), "gemm gemm fp32 no unknown");
+        assert_eq!(
+            line("void acme::gemm_tiled<float, 128, 128, 32>(float*)"),
+            "gemm gemm fp32 no unknown"
+        );
+        assert_eq!(
+            line("void acme::depthwise_conv2d<float>(float*)"),
+            "conv_depthwise conv fp32 no unknown"
+        );
+    }
+}

@@ -60,3 +60,30 @@ pub(super) const RULES: &[Rule] = &[
     rule("fused downcast", "kvcache_downcast", Cast),
     rule("kvcache copy|move|expansion|compact", "kvcache_copy", Copy),
 ];
+
+#[cfg(test)]
+mod tests {
+    use crate::grammar::tests::line;
+
+    #[test]
+    fn names_of_libraries_not_listed() {
+        assert_eq!(
+            line("void acme::store_kv_cache_kernel<__nv_bfloat16>(__nv_bfloat16*)"),
+            "kvwrite kv_cache_write bf16 no unknown"
+        );
+        assert_eq!(
+            line("void acme::gather_paged_kv_cache<__half>(__half*)"),
+            "kvcache_gather kv_cache_read fp16 no unknown"
+        );
+        assert_eq!(
+            line("void acme::rope_append_paged_kv<__half>(__half*)"),
+            "rope_kvwrite kv_cache_write fp16 no unknown"
+        );
+        assert_eq!(
+            line(
+                "void flashinfer::BatchQKApplyRotaryPosIdsCosSinCacheKernel<true, __half>(__half*)"
+            ),
+            "rope rope fp16 no flashinfer"
+        );
+    }
+}

@@ -84,3 +84,28 @@ pub(super) const RULES: &[Rule] = &[
     rule("lightning|linear attn", "linear_attention", Attention),
     rule("token shift", "token_shift", Elementwise),
 ];
+
+#[cfg(test)]
+mod tests {
+    use crate::grammar::tests::line;
+
+    #[test]
+    fn names_of_libraries_not_listed() {
+        assert_eq!(
+            line("fused_recurrent_gated_delta_rule_fwd_kernel"),
+            "linear_attention attention_decode unknown no unknown"
+        );
+        assert_eq!(
+            line("chunk_gated_delta_rule_fwd_kernel_h_blockdim64"),
+            "linear_attention attention_prefill unknown yes unknown"
+        );
+        assert_eq!(
+            line("_selective_scan_update_kernel"),
+            "mamba_update attention_decode unknown no unknown"
+        );
+        assert_eq!(
+            line("_chunk_scan_fwd_kernel"),
+            "mamba_scan attention_prefill unknown yes unknown"
+        );
+    }
+}

@@ -12,17 +12,29 @@ pub(super) const RULES: &[Rule] = &[
     rule("routergemm", "router_gemm", Gemm).unit(Unit::No),
     rule("router gemm|matmul", "router_gemm", Gemm).unit(Unit::No),
     rule(
-        "moe|expert|fusedmoe|grouped|group|ragged gemm|matmul|mlp starts|args|problem|sizes|size|offsets|ptr|ptrs|strides|stride|setup|metadata|tensormap",
+        "moe|expert|grouped|group gemm|matmul starts|args|problem|sizes|size",
+        "gemm_metadata",
+        Metadata,
+    ),
+    rule(
+        "moe|expert|grouped|group gemm|matmul offsets|strides|stride|setup",
+        "gemm_metadata",
+        Metadata,
+    ),
+    rule(
+        "moe|expert|grouped|group gemm|matmul ptr|ptrs|metadata|tensormap",
         "gemm_metadata",
         Metadata,
     ),
     rule("moe|expert|fusedmoe bgmv|sgmv|lora expand|shrink", "gemm_lora", Gemm),
     rule("moe|fusedmoe|expert gemv", "moe_gemv", Gemm).unit(Unit::No),
     rule(
-        "moe|fusedmoe|expert gemm|matmul|mlp|w1|w2|up|down|ffn !offsets|sort|reduce|count|align|permute|sum|zero",
+        "moe|fusedmoe|expert gemm|matmul !offsets|reduce|count|align|permute|zero",
         "grouped_gemm",
         Gemm,
     ),
+    rule("moe|fusedmoe|expert mlp|w1|w2|ffn !reduce|count|sort|quant", "grouped_gemm", Gemm),
+    rule("moe|fusedmoe|expert up|down !reduce|count|sort|quant", "grouped_gemm", Gemm),
     rule(
         "fusedmoe !topk|gate|softmax|router|align|sum|sort|quant|finalize|permute|count|index",
         "grouped_gemm",
@@ -85,3 +97,25 @@ pub(super) const RULES: &[Rule] = &[
     rule("moe|mixtral !transpose|pack|scale", "moe_route", MoeRouting).types(Types::Template),
     rule("expert !quant|cast|fp4", "moe_route", MoeRouting).types(Types::Template),
 ];
+
+#[cfg(test)]
+mod tests {
+    use crate::grammar::tests::line;
+
+    #[test]
+    fn names_of_libraries_not_listed() {
+        assert_eq!(
+            line("void acme::moe_align_block_size<int>(int*)"),
+            "moe_align moe_routing int32 no unknown"
+        );
+        assert_eq!(
+            line("void acme::TopkGatingSoftmax<4, __half>(__half*)"),
+            "moe_topk moe_routing fp16 no unknown"
+        );
+        assert_eq!(line("_moe_gemm_a8w8"), "grouped_gemm gemm unknown yes unknown");
+        assert_eq!(
+            line("void acme::moe_sum_reduce<float>(float*)"),
+            "moe_sum moe_routing fp32 no unknown"
+        );
+    }
+}

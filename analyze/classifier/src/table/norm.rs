@@ -37,3 +37,21 @@ pub(super) const RULES: &[Rule] = &[
     rule("renorm !topk|topp|prob", "renorm", Norm),
     rule("norm !l2|lp|reduce|adam|lamb|clip|attn|init|normal", "norm", Norm),
 ];
+
+#[cfg(test)]
+mod tests {
+    use crate::grammar::tests::line;
+
+    #[test]
+    fn names_of_libraries_not_listed() {
+        assert_eq!(
+            line("void apex::cuApplyRMSNorm<__half, float>(__half*)"),
+            "rmsnorm norm fp16 no apex"
+        );
+        assert_eq!(line("_layer_norm_bwd_kernel"), "layernorm_bwd norm unknown no unknown");
+        assert_eq!(
+            line("void acme::add_residual_rmsnorm_quant<__half>(__half*)"),
+            "fused_add_rmsnorm_quant norm fp16 no unknown"
+        );
+    }
+}

@@ -102,3 +102,22 @@ pub(super) const RULES: &[Rule] = &[
     rule("random|rng|curand|philox|uniform|bernoulli|xorwow", "rng", Rng).types(Types::Storage),
     rule("bias transpose", "bias_transpose", Copy),
 ];
+
+#[cfg(test)]
+mod tests {
+    use crate::grammar::tests::line;
+
+    #[test]
+    fn names_of_libraries_not_listed() {
+        assert_eq!(line("_rope_kernel"), "rope rope unknown no unknown");
+        assert_eq!(line("liger_cross_entropy_kernel"), "cross_entropy loss unknown no unknown");
+        assert_eq!(
+            line("void acme::silu_and_mul<__half>(__half*)"),
+            "silu_and_mul activation fp16 no unknown"
+        );
+        assert_eq!(
+            line("void acme::adam_kernel<float>(float*)"),
+            "optimizer optimizer fp32 no unknown"
+        );
+    }
+}

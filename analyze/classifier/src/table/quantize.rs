@@ -8,10 +8,11 @@ pub(super) const MULTIPLIES: &[Rule] = &[
     rule("dequant gemm output", "dequantize_int32", Dequantize),
     rule("quant|dequant vec matmul", "gemm_gptq", Gemm).unit(Unit::No).types(Types::Template),
     rule(
-        "silu|swiglu|gelu|relu|geglu|sigmoid|activation quant|fp8|fp4 mul|glu|swiglu|silu !kvcache|norm|rmsnorm|layernorm",
+        "silu|swiglu|gelu|activation quant|fp8|fp4 mul !norm|rmsnorm|layernorm",
         "silu_mul_quant",
         Activation,
     ),
+    rule("swiglu|geglu|silu quant|fp8|fp4 glu|swiglu !norm|rmsnorm", "silu_mul_quant", Activation),
     rule("and mul quant|fp8|fp4", "act_mul_quant", Activation),
     rule("activation mul quant", "act_mul_quant", Activation),
     rule(
@@ -59,3 +60,24 @@ pub(super) const RULES: &[Rule] = &[
     rule("fakequant|fake quant", "quantize", Quantize),
     rule("calibrate", "quantize_absmax", Quantize),
 ];
+
+#[cfg(test)]
+mod tests {
+    use crate::grammar::tests::line;
+
+    #[test]
+    fn names_of_libraries_not_listed() {
+        assert_eq!(
+            line("void acme::per_token_quant_fp8<__half, __nv_fp8_e4m3>(__half*)"),
+            "quantize_fp8 quantize fp16 no unknown"
+        );
+        assert_eq!(
+            line("void acme::dequantize_rows<signed char, __half>(__half*)"),
+            "dequantize dequantize fp16 no unknown"
+        );
+        assert_eq!(
+            line("void acme::gelu_and_mul_quant<__half>(__half*)"),
+            "silu_mul_quant activation fp16 no unknown"
+        );
+    }
+}

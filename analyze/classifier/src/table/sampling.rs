@@ -38,3 +38,21 @@ pub(super) const RULES: &[Rule] = &[
     rule("logits anomaly|fix|nan|process", "logits", Sampling),
     rule("logits softcap|soft|cap|bias|temperature|processor|adjust|vocab", "logits", Sampling),
 ];
+
+#[cfg(test)]
+mod tests {
+    use crate::grammar::tests::line;
+
+    #[test]
+    fn names_of_libraries_not_listed() {
+        assert_eq!(
+            line("void acme::top_p_sampling<float>(float*)"),
+            "sampling sampling fp32 no unknown"
+        );
+        assert_eq!(
+            line("void acme::apply_repetition_penalty<float>(float*)"),
+            "repetition_penalty sampling fp32 no unknown"
+        );
+        assert_eq!(line("void acme::radix_topk<__half>(__half*)"), "topk sampling fp16 no unknown");
+    }
+}

@@ -23,3 +23,20 @@ pub(super) const RULES: &[Rule] = &[
     rule("compress sparse", "sparse_compress", WeightPrep),
     rule("prune", "sparsify24", WeightPrep).types(Types::Template),
 ];
+
+#[cfg(test)]
+mod tests {
+    use crate::grammar::tests::line;
+
+    #[test]
+    fn names_of_libraries_not_listed() {
+        assert_eq!(
+            line("void acme::gptq_repack_kernel<4>(unsigned int*)"),
+            "weight_repack weight_prep unknown no unknown"
+        );
+        assert_eq!(
+            line("void acme::make_sequential_kernel(unsigned int*)"),
+            "weight_shuffle weight_prep unknown no unknown"
+        );
+    }
+}
