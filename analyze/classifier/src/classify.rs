@@ -36,10 +36,23 @@ impl Ablation<'_> {
 /// As [`classify`], without some of the grammars and function-table rules.
 pub fn classify_without(query: &KernelQuery<'_>, ablation: &Ablation<'_>) -> KernelClass {
     let name = Name::read(query.name);
+    if let Some(class) = copy_activity(&name) {
+        return class;
+    }
     let class = grammar::parse(&name, query, ablation.grammars)
         .or_else(|| table::classify(&name, query, ablation.patterns))
         .unwrap_or_else(|| unknown(&name));
     evidence::complete(class, query)
+}
+
+/// `Memcpy HtoD (Pageable -> Device)`, `Memset (Device)`: copies that traces list among kernels.
+fn copy_activity(name: &Name<'_>) -> Option<KernelClass> {
+    let (operation, role) = match name.word(0) {
+        "Memcpy" => ("copy", Role::Copy),
+        "Memset" => ("fill", Role::Fill),
+        _ => return None,
+    };
+    Some(KernelClass::new("cuda", operation, role, "copy engine activity"))
 }
 
 /// Nothing recognised: the element type may still be in the name.

@@ -79,6 +79,13 @@ pub(crate) fn matrix_unit(
             "narrow operands and a tile shape in the arguments",
         );
     }
+    if role == Role::Gemm && dtype.is_narrow_real() && dtype.bits() != Some(16) {
+        return class.on_tensor_cores(
+            TensorCore::Yes,
+            Confidence::Low,
+            "8-bit and narrower floats are multiplied on tensor cores",
+        );
+    }
     if let Some((answer, why)) = query.launch.and_then(|launch| launch_evidence(&launch)) {
         return class.on_tensor_cores(answer, Confidence::Low, why);
     }

@@ -152,6 +152,8 @@ const COMPOUNDS: &[(&[&str], &str)] = &[
     (&["stream", "k"], "streamk"),
     (&["mat", "mul"], "matmul"),
     (&["mul", "mat"], "matmul"),
+    (&["matrix", "mul"], "matmul"),
+    (&["matrix", "multiply"], "matmul"),
     (&["mul", "mm"], "matmul"),
     (&["multi", "head", "attention"], "attn"),
     (&["multihead", "attention"], "attn"),

@@ -24,8 +24,11 @@ pub(crate) fn parse(name: &Name<'_>, _query: &KernelQuery<'_>) -> Option<KernelC
     {
         return None;
     }
-    let at = fields.iter().position(|field| tags::core(field).is_some())?;
-    let core = tags::core(fields[at])?;
+    let joined = fields.iter().position(|field| tags::core(field).is_some());
+    // `ampere_gemm_int32_i8816_nt` says the operation and the instruction apart.
+    let apart = || fields.iter().position(|field| tags::instruction(field).is_some());
+    let at = joined.or_else(apart)?;
+    let core = tags::core(fields[at]).or_else(|| tags::instruction(fields[at]))?;
     let outside = fields[generation + 1..at].iter().find_map(|field| type_field(field));
     let operand = fields[at + 1..].iter().take(2).find_map(|field| type_field(field));
     let has = |field: &str| fields.contains(&field);
@@ -110,6 +113,7 @@ mod tests {
         assert_eq!(line("ampere_hgemm_256x128_nn"), "gemm gemm fp16 no cublas");
         assert_eq!(line("volta_sgemm_128x64_nt"), "gemm gemm fp32 no cublas");
         assert_eq!(line("ampere_dgemm_64x64_nn"), "gemm gemm fp64 no cublas");
+        assert_eq!(line("ampere_gemm_int32_i8816_nt"), "gemm gemm int8 yes cublas");
         assert_eq!(line("ampere_gcgemm_64x64_nt"), "gemm gemm c64 no cublas");
     }
 

@@ -6,10 +6,12 @@ mod ck;
 mod cub;
 mod cublas_template;
 mod cudnn;
+mod cumm;
 mod cute_dsl;
 mod cutlass_name;
 mod cutlass_template;
 mod deep_gemm;
+mod eigen;
 mod flash_attention;
 mod flashinfer;
 mod fmha_v2;
@@ -70,6 +72,8 @@ pub(crate) const GRAMMARS: &[Grammar] = &[
     Grammar { name: "cudnn", parse: cudnn::parse },
     Grammar { name: "cublas_template", parse: cublas_template::parse },
     Grammar { name: "magma", parse: magma::parse },
+    Grammar { name: "eigen", parse: eigen::parse },
+    Grammar { name: "cumm", parse: cumm::parse },
     Grammar { name: "ggml", parse: ggml::parse },
     Grammar { name: "aten", parse: aten::parse },
     Grammar { name: "xla", parse: xla::parse },

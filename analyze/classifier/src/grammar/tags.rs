@@ -35,6 +35,15 @@ pub(crate) fn core(field: &str) -> Option<Core<'_>> {
     Some(Core { letter, instruction, rounded, op: &field[field.len() - op.len()..] })
 }
 
+/// Reads an instruction without its operation, `i8816`, as a GEMM core.
+pub(crate) fn instruction(field: &str) -> Option<Core<'_>> {
+    let (letter, digits) = field.split_at_checked(1)?;
+    let is_instruction = matches!(letter, "s" | "h" | "d" | "i")
+        && (3..=6).contains(&digits.len())
+        && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_instruction.then_some(Core { letter, instruction: digits, rounded: None, op: "gemm" })
+}
+
 impl Core<'_> {
     /// Whether the core is a tensor-core instruction: digits present.
     pub(crate) fn is_tensor_op(&self) -> bool {

@@ -25,7 +25,7 @@ pub(crate) fn parse(name: &Name<'_>, _query: &KernelQuery<'_>) -> Option<KernelC
     let gemm_fusion = symbol.starts_with("gemm_fusion_dot")
         || symbol.starts_with("triton_gemm")
         || symbol.starts_with("dot_fusion")
-        || symbol.starts_with("nest_gemm_fusion");
+        || symbol.contains("gemm_fusion");
     if gemm_fusion {
         return Some(make("gemm", Role::Gemm).on_tensor_cores(
             TensorCore::Unknown,

@@ -34,6 +34,8 @@ pub(super) const BEFORE_CACHE: &[Rule] = &[
         "attention_fwd",
         AttentionPrefill,
     ),
+    rule("batch decode kvcache", "attention_fwd", AttentionDecode).unit(Unit::NoUnlessNamed),
+    rule("batch prefill kvcache", "attention_fwd", Attention),
     rule("cascade attn", "attention_fwd", Attention),
 ];
 

@@ -87,6 +87,11 @@ pub(super) const RULES: &[Rule] = &[
     rule("mhc|bcast|sinkhorn", "elementwise", Elementwise),
     rule("@fbgemm_gpu", "embedding_other", Embedding).types(Types::Storage),
     rule("beta g compute", "linear_attention_gate", Elementwise),
+    rule(
+        "getrf|getf2|potrf|potf2|geqr2|geqrf|sytrd|gesvd|syevd|larf|laswp",
+        "linear_algebra",
+        Other,
+    ),
     rule("gramian|outer", "gemm", Gemm),
 ];
 

@@ -46,6 +46,13 @@ const ENTRIES: &[Rule] = &[
     rule("_combine_sampled_and_draft_tokens_kernel", "sampling_bookkeeping", Role::Sampling),
     rule("silu_mul_quant_kernel", "silu_mul_quant", Role::Activation),
     rule("act_quant_kernel", "quantize", Role::Quantize),
+    // Unsloth and GemLite Triton.
+    rule("_fg_kernel", "act_and_mul", Role::Activation),
+    rule("_DWf_DW_dfg_kernel", "act_and_mul", Role::Activation),
+    rule("_exact_forward_kernel", "act_and_mul", Role::Activation),
+    rule("_approx_forward_kernel", "act_and_mul", Role::Activation),
+    rule("gemm_INT_kernel", "gemm_wna16", Role::Gemm).unit(Unit::Dot),
+    rule("gemm_splitK_INT_kernel", "gemm_wna16", Role::Gemm).unit(Unit::Dot),
     // DeepEP.
     rule("dispatch", "moe_dispatch", Role::Collective).types(Types::Storage),
     rule("combine", "moe_combine", Role::Collective),

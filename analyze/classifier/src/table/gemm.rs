@@ -2,10 +2,11 @@
 
 use super::{Rule, Types, Unit, rule};
 use crate::dtype::Dtype;
-use crate::role::Role::{Conv, Gemm, Metadata};
+use crate::role::Role::{Conv, Gemm, Metadata, Other};
 
 /// Before attention, quantisation and sampling take words these names share with them.
 pub(super) const SPECIFIC: &[Rule] = &[
+    rule("getrf|getf2|potrf|potf2|geqr2|geqrf|sytrd|gesvd|syevd", "linear_algebra", Other),
     rule("cuda core gemm", "gemm", Gemm).unit(Unit::No),
     rule("splitk reduce !attn|mla", "splitk_reduce", Gemm).unit(Unit::No),
     rule("gemm|bmm|matmul reduce !scatter|silu|fused", "splitk_reduce", Gemm).unit(Unit::No),
@@ -37,6 +38,10 @@ pub(super) const SPECIFIC: &[Rule] = &[
     rule("gemv|gemv2|sgemv|dgemv|hgemv|matvec|gevm", "gemv", Gemm).unit(Unit::NoUnlessNamed),
     rule("matmul vec|vector", "gemv", Gemm).unit(Unit::No),
     rule("@onnxruntime matmul !wmma", "gemm", Gemm).unit(Unit::NoUnlessNamed),
+    rule("w4a4|w4a8|a8w8|a4w4|a16w4|a16w16|a8w4 gemm|matmul|linear", "gemm", Gemm).unit(Unit::Yes),
+    rule("csrmv|csrmm|bsrmm|spmm|csrmmt", "spmm", Gemm).unit(Unit::No),
+    rule("contraction", "gemm", Gemm),
+    rule("weightonly", "gemv_wna16", Gemm).unit(Unit::NoUnlessNamed),
     // Low-rank adapters.
     rule("lora|sgmv expand|shrink|qkv|gate|gemm|a|b", "gemm_lora", Gemm).unit(Unit::Dot),
     rule("bgmv expand|shrink|multi|sliced", "gemm_lora", Gemm).unit(Unit::No),

@@ -5,6 +5,8 @@ use crate::role::Role::{Activation, Cast, Dequantize, Gemm, Quantize};
 
 /// Names with `quant` in them that multiply or activate.
 pub(super) const MULTIPLIES: &[Rule] = &[
+    rule("dequant fused matmul|matmul10|matmul1", "gemm_wna16", Gemm),
+    rule("dequant fused take", "embedding", crate::role::Role::Embedding),
     rule("dequant gemm output", "dequantize_int32", Dequantize),
     rule("quant|dequant vec matmul", "gemm_gptq", Gemm).unit(Unit::No).types(Types::Template),
     rule(
