@@ -69,7 +69,8 @@ pub(crate) fn parse(name: &Name<'_>, _query: &KernelQuery<'_>) -> Option<KernelC
             .computes(real.unwrap_or(Dtype::Bf16), "FlashMLA sparse attention multiplies in bf16")
             .dtype_confidence(Confidence::Medium)
     } else if function.starts_with("flash_fwd_splitkv_combine") {
-        combine("flash_attn2").computes(real?, "element type of the traits")
+        combine("flash_attn2")
+            .computes(real.unwrap_or(Dtype::Unknown), "element type of the traits")
     } else if function.starts_with("flash_fwd_splitkv") {
         tensor(KernelClass::new(
             "flash_attn2",
@@ -77,7 +78,7 @@ pub(crate) fn parse(name: &Name<'_>, _query: &KernelQuery<'_>) -> Option<KernelC
             Role::Attention,
             "FlashAttention split-KV runs in prefill and decode",
         ))
-        .computes(real?, "element type of the traits")
+        .computes(real.unwrap_or(Dtype::Unknown), "element type of the traits")
     } else if function.starts_with("flash_fwd_sparse") {
         tensor(KernelClass::new(
             "flash_attn2",
@@ -85,7 +86,7 @@ pub(crate) fn parse(name: &Name<'_>, _query: &KernelQuery<'_>) -> Option<KernelC
             Role::AttentionPrefill,
             "FlashAttention sparse forward",
         ))
-        .computes(real?, "element type of the traits")
+        .computes(real.unwrap_or(Dtype::Unknown), "element type of the traits")
     } else if function.starts_with("flash_fwd") {
         tensor(KernelClass::new(
             "flash_attn2",
@@ -93,7 +94,7 @@ pub(crate) fn parse(name: &Name<'_>, _query: &KernelQuery<'_>) -> Option<KernelC
             Role::AttentionPrefill,
             "FlashAttention forward",
         ))
-        .computes(real?, "element type of the traits")
+        .computes(real.unwrap_or(Dtype::Unknown), "element type of the traits")
     } else if function.starts_with("flash_bwd") {
         let class = KernelClass::new(
             "flash_attn2",
@@ -101,7 +102,7 @@ pub(crate) fn parse(name: &Name<'_>, _query: &KernelQuery<'_>) -> Option<KernelC
             Role::Attention,
             "FlashAttention backward",
         )
-        .computes(real?, "element type of the traits");
+        .computes(real.unwrap_or(Dtype::Unknown), "element type of the traits");
         if function.contains("dq_dk_dv") || function.contains("loop") {
             tensor(class)
         } else {
@@ -213,6 +214,14 @@ mod tests {
                 "void flash::flash_bwd_dot_do_o_kernel<true, Flash_bwd_kernel_traits<64, 128, 128, 8, cutlass::half_t>>(flash::Flash_bwd_params)"
             ),
             "attention_bwd attention fp16 no flash_attn2"
+        );
+    }
+
+    #[test]
+    fn without_template_arguments_the_type_is_unknown() {
+        assert_eq!(
+            line("flash_fwd_splitkv_kernel"),
+            "attention_fwd_splitkv attention unknown yes flash_attn2"
         );
     }
 
