@@ -68,6 +68,14 @@ pub enum Error {
         /// Bytes allowed.
         limit: u64,
     },
+    /// A column that the table does not have.
+    #[error("table {table} has no column {column:?}")]
+    NoSuchColumn {
+        /// The table.
+        table: &'static str,
+        /// The name asked for.
+        column: String,
+    },
     /// A value the format has no room for.
     #[error("{}: cannot store {what}: expected {expected}, found {found}", path.display())]
     Unstorable {

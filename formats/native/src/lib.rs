@@ -31,7 +31,7 @@ pub use layout::{ChunkKind, FORMAT_VERSION};
 #[cfg(feature = "reader")]
 pub use mapped_file::FileAccess;
 #[cfg(feature = "reader")]
-pub use reader::{ReadOptions, Reader, read_timeline};
+pub use reader::{ReadOptions, Reader, RowChunk, RowQuery, Rows, read_timeline};
 #[cfg(feature = "reader")]
 pub use writer::write_timeline;
 pub use writer::{WriteOptions, WriteSummary, Writer};

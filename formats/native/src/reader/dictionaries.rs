@@ -104,14 +104,14 @@ impl Reader {
 
     fn read_info(&self, entry: &ChunkEntry, timeline: &mut Timeline) -> Result<(), Fault> {
         let payload = self.payload(entry)?;
-        timeline.info = read_info(payload).map_err(|fault| Fault::in_payload(entry, &fault))?;
+        timeline.info = read_info(payload).map_err(|fault| Fault::in_payload(entry, fault))?;
         Ok(())
     }
 
     fn read_problems(&self, entry: &ChunkEntry, timeline: &mut Timeline) -> Result<(), Fault> {
         let payload = self.payload(entry)?;
         timeline.problems = read_problems(payload, entry.header.rows)
-            .map_err(|fault| Fault::in_payload(entry, &fault))?;
+            .map_err(|fault| Fault::in_payload(entry, fault))?;
         Ok(())
     }
 
@@ -128,7 +128,7 @@ impl Reader {
         let mut visit = |text: &str| ids.push(timeline.strings.intern(text).raw());
         strings
             .read(payload, rows, decoded_len, &mut visit)
-            .map_err(|fault| Fault::in_payload(entry, &fault))?;
+            .map_err(|fault| Fault::in_payload(entry, fault))?;
         map.add(entry.header.first_row, ids).ok_or_else(|| overlapping(entry))
     }
 
@@ -144,7 +144,7 @@ impl Reader {
         let mut columns = ShapeColumns::default();
         decoder
             .decode(payload, rows, SHAPE_COLUMNS, &mut columns.targets(rows))
-            .map_err(|fault| Fault::in_payload(entry, &fault))?;
+            .map_err(|fault| Fault::in_payload(entry, fault))?;
         let ids = columns.shapes().map(|mut shape| {
             if !shape.name.is_none() {
                 shape.name = StringId::from_raw(maps.strings.map(shape.name.raw()));
@@ -166,13 +166,8 @@ impl Reader {
         let is_plausible = is_dimension(kind)
             && first_row <= limits::MAX_DIMENSION_ROWS - u64::from(limits::MAX_CHUNK_ROWS);
         if !is_plausible {
-            return Err(Fault::corrupt(
-                entry,
-                format!(
-                    "entries of {}: expected a dimension list, found first entry {first_row}",
-                    kind.name()
-                ),
-            ));
+            let found = format!("entry {first_row} of {}", kind.name());
+            return Err(Fault::corrupt(entry, "dimension list", "a list and its entry", found));
         }
         let payload = self.payload(entry)?;
         let table = timeline.table_mut(kind);
@@ -186,7 +181,7 @@ impl Reader {
             }
         }
         decode_into(decoder, payload, table, first_row, rows)
-            .map_err(|fault| Fault::in_payload(entry, &fault))
+            .map_err(|fault| Fault::in_payload(entry, fault))
     }
 }
 
@@ -203,8 +198,5 @@ fn decode_into(
 }
 
 fn overlapping(entry: &ChunkEntry) -> Fault {
-    Fault::corrupt(
-        entry,
-        format!("first entry of a chunk: expected a new one, found {}", entry.header.first_row),
-    )
+    Fault::corrupt(entry, "first entry of a chunk", "a new one", entry.header.first_row)
 }

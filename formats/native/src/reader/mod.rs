@@ -4,18 +4,23 @@ mod dictionaries;
 mod fault;
 mod options;
 mod references;
+mod rows;
 mod scan;
 mod timeline;
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
+use underspan_model::Timeline;
+
+use self::dictionaries::IdMaps;
 pub(crate) use self::fault::{Fault, FaultKind};
 pub use self::options::ReadOptions;
+pub use self::rows::{RowChunk, RowQuery, Rows};
 use self::scan::Scan;
 use crate::error::{Error, Result};
-use crate::layout::{CHUNK_HEADER_LEN, ChunkHeader};
+use crate::layout::{CHUNK_HEADER_LEN, ChunkHeader, ChunkKind};
 use crate::mapped_file::FileBytes;
-use underspan_model::Timeline;
 
 /// An open `.uspan` file.
 ///
@@ -26,6 +31,14 @@ pub struct Reader {
     file: FileBytes,
     options: ReadOptions,
     scan: Scan,
+    head: OnceLock<Head>,
+}
+
+/// Everything but event rows.
+#[derive(Debug)]
+struct Head {
+    timeline: Timeline,
+    maps: IdMaps,
 }
 
 /// A chunk and where it lies.
@@ -56,7 +69,28 @@ impl Reader {
     pub fn open(path: &Path, options: &ReadOptions) -> Result<Self> {
         let file = FileBytes::open(path, options.access)?;
         let scan = Scan::of(file.bytes(), path)?;
-        Ok(Self { path: path.to_owned(), file, options: options.clone(), scan })
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            options: options.clone(),
+            scan,
+            head: OnceLock::new(),
+        })
+    }
+
+    /// Everything but event rows, read once.
+    fn read_head(&self) -> Result<&Head> {
+        if let Some(head) = self.head.get() {
+            return Ok(head);
+        }
+        self.check_memory(|kind| kind != ChunkKind::Rows)?;
+        let mut timeline = Timeline::new();
+        let mut faults = self.scan.faults.clone();
+        let (maps, _) = self.read_dictionaries(&mut timeline, &mut faults)?;
+        for fault in &faults {
+            fault.record(&mut timeline.problems, &self.source_name());
+        }
+        Ok(self.head.get_or_init(|| Head { timeline, maps }))
     }
 
     /// The payload of a chunk, with its checksum compared.
@@ -66,24 +100,18 @@ impl Reader {
         if computed == entry.header.payload_crc {
             return Ok(payload);
         }
-        Err(Fault::corrupt(
-            entry,
-            format!(
-                "checksum of a chunk: expected {:08x}, found {computed:08x}",
-                entry.header.payload_crc
-            ),
-        ))
+        let expected = format!("{:08x}", entry.header.payload_crc);
+        Err(Fault::corrupt(entry, "checksum of a chunk", expected, format!("{computed:08x}")))
     }
 
-    /// The payload of a chunk whose checksum was compared before.
-    pub(crate) fn payload_unchecked(&self, entry: &ChunkEntry) -> Result<&[u8], Fault> {
+    fn payload_unchecked(&self, entry: &ChunkEntry) -> Result<&[u8], Fault> {
         if !self.file.is_intact() {
-            return Err(Fault::corrupt(entry, "the file was cut while it was read".to_owned()));
+            return Err(Fault::corrupt(entry, "file", "its length when opened", "a shorter one"));
         }
         let start = entry.offset as usize + CHUNK_HEADER_LEN;
         let end = start + entry.header.payload_len as usize;
         let payload = self.file.bytes().get(start..end);
-        payload.ok_or_else(|| Fault::corrupt(entry, "the file ends inside the chunk".to_owned()))
+        payload.ok_or_else(|| Fault::corrupt(entry, "chunk", "all of it", "the end of the file"))
     }
 
     /// The file's name without its folder, as problems name it.

@@ -75,9 +75,10 @@ fn settle_mapped(values: &mut [u32], map: &IdMap, len: usize) -> u64 {
 
 fn settle_index(values: &mut [u32], len: usize) -> u64 {
     let len = u32::try_from(len).unwrap_or(NONE_U32);
-    // "None" becomes zero and everything else one more, so that one comparison finds the worst.
-    let worst = values.iter().fold(0, |worst, value| value.wrapping_add(1).max(worst));
-    if worst <= len {
+    // "None" becomes zero and everything else one more, so that one comparison is enough.
+    let is_any_out =
+        values.iter().fold(0, |any, value| any | u32::from(value.wrapping_add(1) > len));
+    if is_any_out == 0 {
         return 0;
     }
     let mut n_dangling = 0;

@@ -30,12 +30,14 @@ impl Scan {
             Self { version, chunks: Vec::new(), faults: Vec::new(), trailer, is_finished: false };
         scan.walk(file.get(..end).unwrap_or_default());
         if !scan.is_finished {
-            scan.faults.push(Fault {
-                kind: FaultKind::Unfinished,
-                offset: end as u64,
-                count: 1,
-                detail: "the closing chunk is missing".to_owned(),
-            });
+            let (what, expected) = ("closing chunk", "one at the end");
+            scan.faults.push(Fault::new(
+                FaultKind::Unfinished,
+                end as u64,
+                what,
+                expected,
+                "none: the writer did not finish",
+            ));
         }
         Ok(scan)
     }
@@ -67,14 +69,9 @@ impl Scan {
                     let skipped = found.unwrap_or(rest.len());
                     let is_blank = found.is_none() && rest.iter().all(|byte| *byte == 0);
                     let LayoutError { offset, what, expected, found } = fault;
-                    self.faults.push(Fault {
-                        kind: if is_blank { FaultKind::TornTail } else { FaultKind::Corrupt },
-                        offset: (at + offset) as u64,
-                        count: 1,
-                        detail: format!(
-                            "{what}: expected {expected}, found {found}; {skipped} bytes skipped"
-                        ),
-                    });
+                    let kind = if is_blank { FaultKind::TornTail } else { FaultKind::Corrupt };
+                    let found = format!("{found}; {skipped} bytes skipped");
+                    self.faults.push(Fault::new(kind, (at + offset) as u64, what, expected, found));
                     at += skipped;
                 }
             }
@@ -88,12 +85,9 @@ impl Scan {
                 && self.chunks.last().is_none_or(|chunk| chunk.offset < fault.offset)
         });
         if found > expected && !is_explained {
-            self.faults.push(Fault {
-                kind: FaultKind::Missing,
-                offset: at as u64,
-                count: (found - expected).into(),
-                detail: format!("sequence of a chunk: expected {expected}, found {found}"),
-            });
+            let what = "sequence of a chunk";
+            let fault = Fault::new(FaultKind::Missing, at as u64, what, expected, found);
+            self.faults.push(fault.with_count((found - expected).into()));
         }
     }
 
@@ -102,12 +96,10 @@ impl Scan {
         if self.is_finished {
             return;
         }
-        self.faults.push(Fault {
-            kind: FaultKind::TornTail,
-            offset: at as u64,
-            count,
-            detail: format!("a chunk: expected {expected} bytes, found {found} before the end"),
-        });
+        let expected = format!("{expected} bytes");
+        let found = format!("{found} before the end of the file");
+        let fault = Fault::new(FaultKind::TornTail, at as u64, "chunk", expected, found);
+        self.faults.push(fault.with_count(count));
     }
 }
 

@@ -35,7 +35,7 @@ impl Reader {
     /// # Errors
     /// When it would take more memory than [`crate::ReadOptions::memory_limit`].
     pub fn read_timeline(&self) -> Result<Timeline> {
-        self.check_memory()?;
+        self.check_memory(|_| true)?;
         let mut timeline = Timeline::new();
         let mut faults = self.scan.faults.clone();
         let (maps, mut n_dangling) = self.read_dictionaries(&mut timeline, &mut faults)?;
@@ -51,7 +51,7 @@ impl Reader {
                 .collect()
         };
         let mut rows_before: BTreeMap<TableKind, usize> = BTreeMap::new();
-        for ((kind, entry), outcome) in in_table_order(&chunks).zip(outcomes) {
+        for ((kind, entry), outcome) in chunks.iter().copied().zip(outcomes) {
             let first = rows_before.entry(kind).or_default();
             let rows = *first..*first + entry.header.rows as usize;
             *first = rows.end;
@@ -88,12 +88,13 @@ impl Reader {
         Ok(timeline)
     }
 
-    /// Refuses a file that decodes to more than the limit.
-    fn check_memory(&self) -> Result<()> {
+    /// Refuses a file whose chunks of the given kinds decode to more than the limit.
+    pub(super) fn check_memory(&self, counts: impl Fn(ChunkKind) -> bool) -> Result<()> {
         let example = Timeline::new();
         let row_len =
             |kind| example.table(kind).specs().iter().map(|s| s.ty.width()).sum::<usize>();
-        let needed = self.scan.chunks.iter().map(|entry| {
+        let counted = self.scan.chunks.iter().filter(|entry| counts(entry.header.kind));
+        let needed = counted.map(|entry| {
             let header = &entry.header;
             let rows = u64::from(header.rows);
             match (header.kind, TableKind::from_code(header.table)) {
@@ -115,46 +116,14 @@ impl Reader {
         Err(Error::OverMemoryLimit { path: self.path.clone(), needed, limit })
     }
 
-    /// The chunks of rows to read, in file order; whatever is not fit to be read is noted.
+    /// The chunks of rows to read, table by table; whatever is not fit to be read is noted.
     fn wanted_chunks(&self, faults: &mut Vec<Fault>) -> Vec<(TableKind, &ChunkEntry)> {
-        let mut next_row: BTreeMap<u16, u64> = BTreeMap::new();
+        faults.extend(self.unknown_chunks());
+        let tables = TableKind::ALL.iter().filter(|kind| !is_dimension(**kind));
         let mut chunks = Vec::new();
-        for entry in &self.scan.chunks {
-            let header = &entry.header;
-            let kind = match header.kind {
-                ChunkKind::Rows => TableKind::from_code(header.table),
-                ChunkKind::Unknown(_) => None,
-                _ => continue,
-            };
-            let Some(kind) = kind.filter(|kind| !is_dimension(*kind)) else {
-                faults.push(Fault {
-                    kind: FaultKind::UnknownChunk,
-                    offset: entry.offset,
-                    count: 1,
-                    detail: format!(
-                        "a chunk of kind {} and table {}",
-                        header.kind.code(),
-                        header.table
-                    ),
-                });
-                continue;
-            };
-            let expected = next_row.entry(header.table).or_default();
-            if header.first_row < *expected {
-                faults.push(Fault::corrupt(
-                    entry,
-                    format!("first row: expected at least {expected}, found {}", header.first_row),
-                ));
-                continue;
-            }
-            *expected = header.first_row + u64::from(header.rows);
-            let is_in_range = self
-                .options
-                .range
-                .is_none_or(|range| header.times.0 > header.times.1 || header.overlaps(range));
-            if self.options.wants(kind) && is_in_range {
-                chunks.push((kind, entry));
-            }
+        for kind in tables.filter(|kind| self.options.wants(**kind)) {
+            let of_table = self.row_chunks(*kind, self.options.range, faults);
+            chunks.extend(of_table.into_iter().map(|entry| (*kind, entry)));
         }
         chunks
     }
@@ -166,7 +135,9 @@ impl Reader {
         chunks: &[(TableKind, &'a ChunkEntry)],
     ) -> Vec<Job<'a>> {
         let mut jobs = Vec::with_capacity(chunks.len());
-        for table in timeline.tables_mut() {
+        let mut tables = timeline.tables_mut();
+        tables.sort_by_key(|table| table.kind());
+        for table in tables {
             let kind = table.kind();
             let entries: Vec<_> =
                 chunks.iter().filter(|(of, _)| *of == kind).map(|(_, entry)| *entry).collect();
@@ -202,13 +173,13 @@ impl Reader {
         let entry = job.entry;
         let decoder = match decoder {
             Ok(decoder) => decoder,
-            Err(error) => return Err(Fault::corrupt(entry, error.to_string())),
+            Err(error) => return Err(Fault::corrupt(entry, "decompression", "memory", error)),
         };
         let payload = self.payload(entry)?;
         let rows = entry.header.rows as usize;
         let n_unknown_columns = decoder
             .decode(payload, rows, job.specs, &mut job.targets)
-            .map_err(|fault| Fault::in_payload(entry, &fault))?;
+            .map_err(|fault| Fault::in_payload(entry, fault))?;
         Ok(Decoded { n_unknown_columns, n_dangling: references.settle_targets(&mut job.targets) })
     }
 
@@ -222,7 +193,7 @@ impl Reader {
         let Some(entry) = end.filter(|_| !is_partial && !known_loss) else { return };
         let end = self.payload(entry).and_then(|payload| {
             EndChunk::read(payload, entry.header.rows)
-                .map_err(|fault| Fault::in_payload(entry, &fault))
+                .map_err(|fault| Fault::in_payload(entry, fault))
         });
         let end = match end {
             Ok(end) => end,
@@ -231,23 +202,18 @@ impl Reader {
         for (code, expected) in end.rows {
             let Some(kind) = TableKind::from_code(code) else { continue };
             let found = timeline.table(kind).len() as u64;
-            if found != expected {
-                faults.push(Fault {
-                    kind: FaultKind::Missing,
-                    offset: entry.offset + CHUNK_HEADER_LEN as u64,
-                    count: expected.abs_diff(found),
-                    detail: format!("rows of {}: expected {expected}, found {found}", kind.name()),
-                });
+            let n_missing = expected.abs_diff(found);
+            if n_missing > 0 {
+                let offset = entry.offset + CHUNK_HEADER_LEN as u64;
+                let (expected, found) =
+                    (format!("{expected} of {}", kind.name()), found.to_string());
+                faults.push(
+                    Fault::new(FaultKind::Missing, offset, "rows of a table", expected, found)
+                        .with_count(n_missing),
+                );
             }
         }
     }
-}
-
-/// The chunks in the order [`Reader::jobs`] makes jobs of them.
-fn in_table_order<'a>(
-    chunks: &'a [(TableKind, &'a ChunkEntry)],
-) -> impl Iterator<Item = (TableKind, &'a ChunkEntry)> {
-    TableKind::ALL.iter().flat_map(|kind| chunks.iter().filter(move |(of, _)| of == kind).copied())
 }
 
 /// The part `first_row..first_row + rows` of each column, as targets to decode into. The columns
