@@ -105,7 +105,7 @@ impl<'a> DeviceWork<'a> {
         self.cut(self.len().div_ceil(CHUNK_ITEMS).min(most))
     }
 
-    fn cut(&self, n_chunks: usize) -> Vec<WorkChunk> {
+    pub(crate) fn cut(&self, n_chunks: usize) -> Vec<WorkChunk> {
         let lists = [&self.kernels.start_ns, &self.memcpys.start_ns, &self.memsets.start_ns];
         let longest = lists.iter().fold(lists[0], |a, b| if b.len() > a.len() { b } else { a });
         let mut chunks = Vec::with_capacity(n_chunks);

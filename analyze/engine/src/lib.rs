@@ -5,9 +5,11 @@
 //! prints. Everything is linear in the number of events (but for sorting short lists), runs on
 //! the current rayon pool, and gives the same result at any number of threads.
 
+mod analysis;
 mod correlation;
 mod device_work;
 mod exact_ranks;
+mod idle;
 mod intervals;
 mod occupancy;
 mod percentile;
@@ -17,11 +19,13 @@ pub mod trace_builder;
 mod work_class;
 mod work_reach;
 
+pub use analysis::{Analysis, AnalysisOptions};
 pub use correlation::{
     CallKind, CallNames, Correlation, Launch, LaunchTable, Unlaunched, UnlaunchedCounts,
 };
 pub use device_work::{DeviceWork, WorkItem, WorkKind};
 pub use exact_ranks::SignedStats;
+pub use idle::{DeviceIdle, Gap, IdleClass};
 pub use intervals::IntervalList;
 pub use occupancy::{DeviceOccupancy, Occupancy, StreamOccupancy};
 pub use percentile::nearest_rank;

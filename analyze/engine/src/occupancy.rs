@@ -335,3 +335,120 @@ fn plus(a: [u64; 3], b: [u64; 3]) -> [u64; 3] {
 fn window(first_start: i64, last_end: i64) -> Interval {
     Interval::new(TimestampNs::from_ns(first_start), TimestampNs::from_ns(last_end))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::IntervalList;
+    use crate::trace_builder::TraceBuilder;
+    use proptest::prelude::*;
+    use underspan_model::tables::MemcpyKind;
+    use underspan_model::{NONE_U32, NONE_U64};
+
+    type Row = (u8, i64, i64, u64);
+
+    fn trace(rows: &[Row]) -> Timeline {
+        let mut trace = TraceBuilder::new();
+        for &(kind, start, length, stream) in rows {
+            let run = start..start + length;
+            trace.stream(stream as u32 / 2, stream);
+            match kind {
+                0 => trace.kernel("gemm", run, NONE_U32),
+                1 => trace.kernel("ncclDevKernel_AllReduce", run, NONE_U32),
+                2 => trace.memcpy(MemcpyKind::DtoH, NONE_U64, run, NONE_U32),
+                _ => trace.memset(1, run, NONE_U32),
+            };
+        }
+        trace.build()
+    }
+
+    fn covered(rows: &[Row], is_meant: impl Fn(&Row) -> bool) -> IntervalList {
+        let at = TimestampNs::from_ns;
+        let meant = rows.iter().filter(|row| is_meant(row));
+        IntervalList::from_unsorted(
+            meant
+                .map(|(_, start, length, _)| Interval::new(at(*start), at(start + length)))
+                .collect(),
+        )
+    }
+
+    fn assert_is_naive(rows: &[Row], found: &Occupancy) -> Result<(), TestCaseError> {
+        for device in &found.devices {
+            let of = |kinds: &[u8]| {
+                covered(rows, |row| {
+                    row.3 / 2 == u64::from(device.device.raw()) && kinds.contains(&row.0)
+                })
+            };
+            let (compute, copy, collective) = (of(&[0]), of(&[2, 3]), of(&[1]));
+            prop_assert_eq!(device.busy, of(&[0, 1, 2, 3]).total());
+            prop_assert_eq!(device.kernel_busy, of(&[0, 1]).total());
+            let class_busy = [&compute, &copy, &collective].map(IntervalList::total);
+            prop_assert_eq!(device.class_busy, class_busy);
+            prop_assert_eq!(device.compute_with_copy, compute.intersection(&copy).total());
+            prop_assert_eq!(
+                device.compute_with_collective,
+                compute.intersection(&collective).total()
+            );
+            prop_assert_eq!(device.copy_with_collective, copy.intersection(&collective).total());
+            prop_assert_eq!(device.exposed_collective(), collective.difference(&compute).total());
+            prop_assert_eq!(device.exposed_copy(), copy.difference(&of(&[0, 1])).total());
+        }
+        for stream in &found.streams {
+            let mut own: Vec<_> =
+                rows.iter().filter(|row| row.3 == u64::from(stream.stream.raw()) - 1).collect();
+            own.sort_by_key(|row| (row.1, row.0 / 2, row.0 / 3));
+            let all = covered(rows, |row| row.3 == u64::from(stream.stream.raw()) - 1);
+            prop_assert_eq!(stream.busy, all.total());
+            prop_assert_eq!(Some(stream.window), bounds(&own));
+            let (mut reach, mut overlaps) = (i64::MIN, Vec::new());
+            for (_, start, length, _) in own {
+                if *start < reach && *length > 0 {
+                    overlaps.push((reach - start) as u64);
+                }
+                reach = reach.max(start + length);
+            }
+            prop_assert_eq!(stream.n_overlaps, overlaps.len() as u64);
+            let longest = overlaps.into_iter().max().unwrap_or(0);
+            prop_assert_eq!(stream.longest_overlap.as_ns(), longest);
+        }
+        Ok(())
+    }
+
+    fn bounds(rows: &[&Row]) -> Option<Interval> {
+        let first = rows.iter().map(|row| row.1).min()?;
+        let last = rows.iter().map(|row| row.1 + row.2).max()?;
+        Some(window(first, last))
+    }
+
+    proptest! {
+        #[test]
+        fn every_sum_is_that_of_the_algebra_however_it_is_cut(
+            mut rows in prop::collection::vec((0..4_u8, 0..200_i64, 0..40_i64, 0..4_u64), 1..80),
+            n_chunks in 1..9_usize,
+        ) {
+            // Streams get their ids in the order in which they are met, after the builder's own.
+            rows.splice(0..0, (0..4).map(|stream| (0, 0, 1, stream)));
+            let t = trace(&rows);
+            let classes = WorkClasses::of(&t);
+            let reach = WorkReach::of_chunks(&t, &classes, DeviceWork::of(&t).cut(n_chunks));
+            let found = Occupancy::with_reach(&t, &classes, &reach);
+            prop_assert_eq!(&found, &Occupancy::of(&t));
+            assert_is_naive(&rows, &found)?;
+        }
+    }
+
+    #[test]
+    fn work_of_an_unknown_stream_is_kept() {
+        let mut trace = TraceBuilder::new();
+        trace.kernel("a", 0..10, NONE_U32);
+        trace.timeline_mut().kernels.push(underspan_model::tables::Kernel {
+            start_ns: 5,
+            duration_ns: 10,
+            ..Default::default()
+        });
+        let found = Occupancy::of(&trace.build());
+        let devices: Vec<_> = found.devices.iter().map(|d| (d.device, d.busy.as_ns())).collect();
+        assert_eq!(devices, [(DeviceId::from_raw(0), 10), (DeviceId::NONE, 10)]);
+        assert!(found.streams.iter().any(|stream| stream.stream.is_none()));
+    }
+}

@@ -168,17 +168,25 @@ impl CaptureSummary {
             || Correlation::of(timeline),
         );
         let launch_to_start = correlation.launch_to_start(timeline);
-        Self::from_parts(timeline, &occupancy, &kernels, &correlation, launch_to_start)
+        let annotations = annotation_stats(timeline);
+        Self::from_parts(
+            timeline,
+            &occupancy,
+            &kernels,
+            &annotations,
+            &correlation,
+            launch_to_start,
+        )
     }
 
     pub(crate) fn from_parts(
         timeline: &Timeline,
         occupancy: &Occupancy,
         kernels: &KernelStats,
+        annotations: &[(AnnotationKind, Vec<NamedStats>)],
         correlation: &Correlation,
         launch_to_start: Option<SignedStats>,
     ) -> Self {
-        let annotations = annotation_stats(timeline);
         let top = |rows: &[NamedStats]| top(rows, &timeline.strings);
         Self {
             format: timeline.info.format.clone(),

@@ -55,9 +55,18 @@ pub(crate) struct WorkReach {
 
 impl WorkReach {
     pub(crate) fn of(timeline: &Timeline, classes: &WorkClasses) -> Self {
+        let lanes = Lanes::of(timeline);
+        let chunks = DeviceWork::of(timeline).chunks(lanes.n_streams() + lanes.n_devices());
+        Self::of_chunks(timeline, classes, chunks)
+    }
+
+    pub(crate) fn of_chunks(
+        timeline: &Timeline,
+        classes: &WorkClasses,
+        chunks: Vec<WorkChunk>,
+    ) -> Self {
         let work = DeviceWork::of(timeline);
         let lanes = Lanes::of(timeline);
-        let chunks = work.chunks(lanes.n_streams() + lanes.n_devices());
         let nothing = || vec![[i64::MIN; 3]; lanes.n_streams()];
         let shapes = &timeline.kernels.shape;
         let within: Vec<Vec<[i64; 3]>> = chunks
@@ -107,5 +116,10 @@ impl WorkReach {
             *device = [0, 1, 2].map(|class| device[class].max(reach[class]));
         }
         devices
+    }
+
+    /// How far any work of each device before a chunk reaches.
+    pub(crate) fn of_whole_devices_before(&self, chunk: usize) -> Vec<i64> {
+        self.of_devices_before(chunk).iter().map(|[a, b, c]| *a.max(b).max(c)).collect()
     }
 }

@@ -55,6 +55,12 @@ impl LaunchTable {
         (0..self.len()).filter_map(|index| self.get(index))
     }
 
+    /// When the first work of an API call (row) started; `None` when it launched nothing.
+    pub fn first_start_of(&self, call: u32) -> Option<TimestampNs> {
+        let at = self.calls.binary_search(&call).ok()?;
+        self.first_start_ns.get(at).copied().map(TimestampNs::from_ns)
+    }
+
     /// Calls that launched at least one kernel.
     pub fn n_launching_kernels(&self) -> u64 {
         self.n_kernels.iter().filter(|n| **n > 0).count() as u64

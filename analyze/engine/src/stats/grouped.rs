@@ -175,7 +175,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn naive(durations: &mut Vec<u64>) -> Option<DurationStats> {
+    fn naive(durations: &mut [u64]) -> Option<DurationStats> {
         durations.sort_unstable();
         let at = |percent: u64| {
             let rank = (percent * durations.len() as u64).div_ceil(100).max(1);

@@ -1,0 +1,381 @@
+//! Why devices were idle.
+//!
+//! A gap lies between two stretches in which a device worked. It is split, to the nanosecond, by
+//! what kept the work that ends it from starting earlier: for each instant either that work had
+//! been launched, or its launch was under way, or the thread that would launch it was doing
+//! something else.
+
+mod gap;
+mod host_calls;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use rayon::prelude::*;
+use underspan_model::{DeviceId, DurationNs, Interval, Timeline, TimestampNs};
+
+pub use gap::{Gap, IdleClass};
+
+use crate::work_reach::WorkReach;
+use crate::{Correlation, DeviceWork, Occupancy, WorkItem};
+use gap::{GapSplitter, SplitGap};
+use host_calls::HostCalls;
+
+/// The idle time of one device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceIdle {
+    /// The device; none for work whose device the source does not give.
+    pub device: DeviceId,
+    /// Number of gaps between the first start and the last end of any work.
+    pub n_gaps: u64,
+    /// Their total length: the window less the busy time.
+    pub idle: DurationNs,
+    /// The total, by [`IdleClass`] in the order of its `ALL`. The parts sum to [`Self::idle`].
+    pub by_class: [DurationNs; IdleClass::ALL.len()],
+    /// Number of gaps of which a class is the largest part, in the same order.
+    pub gaps_by_class: [u64; IdleClass::ALL.len()],
+    /// The longest gaps, longest first, of equal ones the earliest first.
+    pub longest: Vec<Gap>,
+    /// From the first thing that anything in the capture did to the device's first work.
+    pub before_first_work: DurationNs,
+    /// From the end of the device's last work to the last thing that anything did.
+    pub after_last_work: DurationNs,
+}
+
+impl DeviceIdle {
+    /// The idle time of a class.
+    pub fn of_class(&self, class: IdleClass) -> DurationNs {
+        self.by_class[class.index()]
+    }
+}
+
+/// Splits the idle time of every device with work; `n_longest` gaps of each are kept.
+pub(crate) fn device_idle(
+    timeline: &Timeline,
+    correlation: &Correlation,
+    occupancy: &Occupancy,
+    reach: &WorkReach,
+    n_longest: usize,
+) -> Vec<DeviceIdle> {
+    let calls = HostCalls::of(timeline);
+    let splitter = GapSplitter::new(&calls, correlation, timeline);
+    let work = DeviceWork::of(timeline);
+    let siblings = Siblings::of(timeline, reach);
+    let parts: Vec<Vec<LaneIdle>> = reach
+        .chunks()
+        .par_iter()
+        .enumerate()
+        .map(|(at, chunk)| {
+            let mut ends = reach.of_whole_devices_before(at);
+            let mut lanes = vec![LaneIdle::default(); ends.len()];
+            let mut splitter = splitter.clone();
+            work.for_each_in(chunk, |item| {
+                let stream = reach.lanes().stream_lane(item.stream);
+                let lane = reach.lanes().device_lane(stream);
+                if item.start_ns > ends[lane] && ends[lane] != i64::MIN {
+                    let quiet = |since| {
+                        siblings
+                            .of_stream(stream)
+                            .iter()
+                            .all(|device| ends[*device as usize] <= since)
+                    };
+                    let split = splitter.split(ends[lane], &item, quiet);
+                    lanes[lane].add(&split, &item, n_longest);
+                }
+                ends[lane] = item.end_ns.max(ends[lane]);
+            });
+            lanes
+        })
+        .collect();
+    let mut lanes = vec![LaneIdle::default(); reach.lanes().n_devices()];
+    for part in parts {
+        for (lane, found) in lanes.iter_mut().zip(part) {
+            lane.merge(found);
+        }
+    }
+    let capture = capture_bounds(timeline, occupancy);
+    occupancy
+        .devices
+        .iter()
+        .map(|device| {
+            let lane = device.device.index().min(lanes.len() - 1);
+            std::mem::take(&mut lanes[lane]).into_idle(
+                device.device,
+                device.window,
+                capture,
+                n_longest,
+            )
+        })
+        .collect()
+}
+
+/// From the first start to the last end of device work, calls, annotations and operators.
+fn capture_bounds(timeline: &Timeline, occupancy: &Occupancy) -> Interval {
+    let mut start = occupancy.devices.iter().map(|d| d.window.start()).min();
+    let mut end = occupancy.devices.iter().map(|d| d.window.end()).max();
+    let host = [
+        (&timeline.api_calls.start_ns, &timeline.api_calls.duration_ns),
+        (&timeline.annotations.start_ns, &timeline.annotations.duration_ns),
+        (&timeline.cpu_ops.start_ns, &timeline.cpu_ops.duration_ns),
+    ];
+    for (starts, durations) in host {
+        // Rows are in order of start.
+        let first = starts.first().map(|start| TimestampNs::from_ns(*start));
+        let last = starts
+            .par_iter()
+            .with_min_len(1 << 17)
+            .zip(durations)
+            .map(|(start, duration)| start.saturating_add_unsigned(*duration))
+            .max()
+            .map(TimestampNs::from_ns);
+        start = first.into_iter().chain(start).min();
+        end = last.into_iter().chain(end).max();
+    }
+    Interval::new(start.unwrap_or_default(), end.unwrap_or_default())
+}
+
+/// Which devices a process uses.
+struct Siblings {
+    /// Lists of devices, one for each process with streams and an empty one.
+    devices: Vec<Vec<u32>>,
+    /// Which list, per stream lane.
+    list_of_stream: Vec<u32>,
+}
+
+impl Siblings {
+    fn of(timeline: &Timeline, reach: &WorkReach) -> Self {
+        let mut devices = vec![Vec::new()];
+        let mut lists: HashMap<u32, u32, FixedState> = HashMap::default();
+        let mut list_of_stream = Vec::with_capacity(reach.lanes().n_streams());
+        for (stream, process) in timeline.dimensions.streams.process.iter().enumerate() {
+            let list = *lists.entry(*process).or_insert(devices.len() as u32);
+            if list as usize == devices.len() {
+                devices.push(Vec::new());
+            }
+            devices[list as usize].push(reach.lanes().device_lane(stream) as u32);
+            list_of_stream.push(list);
+        }
+        list_of_stream.push(0);
+        for list in &mut devices {
+            list.sort_unstable();
+            list.dedup();
+        }
+        Self { devices, list_of_stream }
+    }
+
+    /// The devices of the process that a stream belongs to.
+    fn of_stream(&self, lane: usize) -> &[u32] {
+        &self.devices[self.list_of_stream[lane] as usize]
+    }
+}
+
+/// Sums of one device, of one chunk or several.
+#[derive(Debug, Clone, Default)]
+struct LaneIdle {
+    n_gaps: u64,
+    idle_ns: u64,
+    by_class: [u64; IdleClass::ALL.len()],
+    gaps_by_class: [u64; IdleClass::ALL.len()],
+    /// At most twice as many gaps as are wanted; the wanted ones are among them.
+    longest: Vec<Gap>,
+    /// Gaps shorter than this are not wanted.
+    threshold: u64,
+}
+
+impl LaneIdle {
+    #[inline]
+    fn add(&mut self, split: &SplitGap, item: &WorkItem, n_longest: usize) {
+        self.n_gaps += 1;
+        self.idle_ns = self.idle_ns.saturating_add(split.length());
+        for (total, part) in self.by_class.iter_mut().zip(split.parts) {
+            *total = total.saturating_add(part);
+        }
+        self.gaps_by_class[split.largest()] += 1;
+        if split.length() >= self.threshold && n_longest > 0 {
+            self.longest.push(split.to_gap(item));
+            if self.longest.len() >= 2 * n_longest {
+                self.keep_longest(n_longest);
+                self.threshold =
+                    self.longest.last().map_or(0, |gap| gap.interval.duration().as_ns());
+            }
+        }
+    }
+
+    fn keep_longest(&mut self, n_longest: usize) {
+        self.longest
+            .sort_by_key(|gap| (std::cmp::Reverse(gap.interval.duration()), gap.interval.start()));
+        self.longest.truncate(n_longest);
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.n_gaps += other.n_gaps;
+        self.idle_ns = self.idle_ns.saturating_add(other.idle_ns);
+        for (total, part) in self.by_class.iter_mut().zip(other.by_class) {
+            *total = total.saturating_add(part);
+        }
+        for (total, part) in self.gaps_by_class.iter_mut().zip(other.gaps_by_class) {
+            *total += part;
+        }
+        self.longest.extend(other.longest);
+    }
+
+    fn into_idle(
+        mut self,
+        device: DeviceId,
+        window: Interval,
+        capture: Interval,
+        n_longest: usize,
+    ) -> DeviceIdle {
+        self.keep_longest(n_longest);
+        DeviceIdle {
+            device,
+            n_gaps: self.n_gaps,
+            idle: DurationNs::from_ns(self.idle_ns),
+            by_class: self.by_class.map(DurationNs::from_ns),
+            gaps_by_class: self.gaps_by_class,
+            longest: self.longest,
+            before_first_work: window.start().saturating_since(capture.start()),
+            after_last_work: capture.end().saturating_since(window.end()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::WorkClasses;
+    use crate::trace_builder::TraceBuilder;
+    use proptest::prelude::*;
+    use underspan_model::NONE_U32;
+    use underspan_model::tables::MemcpyKind;
+
+    fn idle(timeline: &Timeline) -> Vec<DeviceIdle> {
+        let classes = WorkClasses::of(timeline);
+        let reach = WorkReach::of(timeline, &classes);
+        let occupancy = Occupancy::with_reach(timeline, &classes, &reach);
+        device_idle(timeline, &Correlation::of(timeline), &occupancy, &reach, 8)
+    }
+
+    /// Class and length of every part of the first device's gaps, in order of time.
+    fn parts(timeline: &Timeline) -> Vec<Vec<(IdleClass, u64)>> {
+        let mut gaps = idle(timeline).swap_remove(0).longest;
+        gaps.sort_by_key(|gap| gap.interval.start());
+        let of = |gap: &Gap| {
+            let parts = IdleClass::ALL.into_iter().zip(gap.parts.map(DurationNs::as_ns));
+            parts.filter(|(_, length)| *length > 0).collect()
+        };
+        gaps.iter().map(of).collect()
+    }
+
+    #[test]
+    fn a_gap_is_split_by_what_the_launching_thread_did() {
+        let mut trace = TraceBuilder::new();
+        trace
+            .launch("a", 0..10, 20..100)
+            .api_call("cudaStreamSynchronize", 12..108, 1)
+            .api_call("cudaMalloc", 150..160, 2)
+            .launch("b", 200..206, 210..300);
+        use IdleClass::{HostWait, HostWork, Launch};
+        // 100-108 waiting, 108-150 own code, 150-160 in a call, 160-200 own code, 200-210 launch.
+        assert_eq!(parts(&trace.build()), [[(Launch, 20), (HostWork, 82), (HostWait, 8)]]);
+    }
+
+    #[test]
+    fn launched_work_that_does_not_start_is_queued() {
+        let mut trace = TraceBuilder::new();
+        trace.launch("a", 0..10, 20..100).launch("b", 11..15, 103..120);
+        assert_eq!(parts(&trace.build()), [[(IdleClass::QueueWait, 3)]]);
+    }
+
+    #[test]
+    fn between_kernels_of_a_running_graph_launch_is_queue_wait() {
+        let mut trace = TraceBuilder::new();
+        trace
+            .launch("a", 0..1, 5..10)
+            .api_call("cudaGraphLaunch", 2..500, 1)
+            .kernel("g1", 20..30, 1)
+            .kernel("g2", 32..40, 1);
+        use IdleClass::{Launch, QueueWait};
+        assert_eq!(parts(&trace.build()), [[(Launch, 10)], [(QueueWait, 2)]]);
+    }
+
+    #[test]
+    fn waiting_for_what_is_not_in_the_capture_is_a_cut() {
+        let ms = 1_000_000;
+        // Launched long ago, the device shows nothing, and still the kernel does not start.
+        let mut pending = TraceBuilder::new();
+        pending.launch("a", 0..10, 20..100).launch("b", 11..15, 400 * ms..401 * ms);
+        assert_eq!(parts(&pending.build()), [[(IdleClass::Cut, 400 * ms as u64 - 100)]]);
+
+        // The host waits for longer than the device works.
+        let mut blocked = TraceBuilder::new();
+        blocked
+            .launch("a", 0..10, 20..100)
+            .api_call("cudaDeviceSynchronize", 11..50 * ms, 1)
+            .launch("b", 50 * ms..50 * ms + 5, 50 * ms + 8..51 * ms);
+        use IdleClass::{Cut, HostWait, Launch};
+        assert_eq!(parts(&blocked.build()), [[(Launch, 8), (Cut, 50 * ms as u64 - 100)]]);
+
+        // Unless another device of the process is what it waits for.
+        blocked.stream(1, 7).kernel("other", 40..45 * ms, NONE_U32);
+        assert_eq!(parts(&blocked.build()), [[(Launch, 8), (HostWait, 50 * ms as u64 - 100)]]);
+    }
+
+    #[test]
+    fn work_launched_before_the_capture_is_queued_and_a_missing_call_unknown() {
+        let mut trace = TraceBuilder::new();
+        trace
+            .kernel("before", 0..10, 3)
+            .kernel("before", 12..20, 4)
+            .launch("a", 5..8, 20..30)
+            .kernel("lost", 50..60, 5_000);
+        use IdleClass::{QueueWait, Unknown};
+        assert_eq!(parts(&trace.build()), [[(QueueWait, 2)], [(Unknown, 20)]]);
+    }
+
+    #[test]
+    fn time_around_the_work_is_kept_apart() {
+        let mut trace = TraceBuilder::new();
+        trace.launch("a", 0..10, 20..100).api_call("cudaDeviceSynchronize", 30..150, 1);
+        let device = idle(&trace.build()).swap_remove(0);
+        assert_eq!((device.n_gaps, device.idle), (0, DurationNs::ZERO));
+        assert_eq!(device.before_first_work.as_ns(), 20);
+        assert_eq!(device.after_last_work.as_ns(), 50);
+    }
+
+    proptest! {
+        #[test]
+        fn parts_sum_to_the_idle_time(
+            rows in prop::collection::vec((0..3_u8, 0..400_i64, 0..40_i64, 0..80_i64, 0..3_u64), 1..60),
+        ) {
+            let mut trace = TraceBuilder::new();
+            for (at, &(kind, start, length, delay, stream)) in rows.iter().enumerate() {
+                let call = start..start + length;
+                let run = start + delay..start + delay + length;
+                let id = 10 + at as u32;
+                trace.thread(stream as i64).stream(stream as u32 / 2, stream);
+                match kind {
+                    0 => trace.launch("k", call, run),
+                    1 => trace.api_call("cudaStreamSynchronize", call, id),
+                    _ => trace.memcpy(MemcpyKind::DtoH, 1, run, id),
+                };
+            }
+            let t = trace.build();
+            let occupancy = Occupancy::of(&t);
+            let idle = idle(&t);
+            prop_assert_eq!(idle.len(), occupancy.devices.len());
+            for (idle, device) in idle.iter().zip(&occupancy.devices) {
+                prop_assert_eq!(idle.device, device.device);
+                prop_assert_eq!(idle.idle, device.idle());
+                prop_assert_eq!(idle.by_class.iter().copied().sum::<DurationNs>(), idle.idle);
+                prop_assert_eq!(idle.gaps_by_class.iter().sum::<u64>(), idle.n_gaps);
+                for gap in &idle.longest {
+                    let sum = gap.parts.iter().copied().sum::<DurationNs>();
+                    prop_assert_eq!(sum, gap.interval.duration());
+                }
+                let lengths: Vec<_> = idle.longest.iter().map(|g| g.interval.duration()).collect();
+                prop_assert!(lengths.is_sorted_by(|a, b| a >= b));
+                prop_assert_eq!(lengths.len() as u64, idle.n_gaps.min(8));
+            }
+        }
+    }
+}
