@@ -7,7 +7,7 @@ use super::content::Content;
 use super::cursor::{Cursor, Fault, Step};
 use super::facts::Facts;
 use super::finish::finish;
-use super::parts::{EventParser, StopReason, Workshop};
+use super::parts::{Reading, StopReason, Workshop};
 use super::skipper::Skipper;
 use crate::importer::timeline_of;
 use crate::input::{Ending, InputFile};
@@ -21,7 +21,7 @@ pub(super) fn read(
     input: &InputFile,
     options: &ImportOptions,
     progress: &dyn Progress,
-    parser: EventParser,
+    reading: Reading,
 ) -> Result<Timeline, ImportError> {
     let (timeline, source) = timeline_of(input, FORMAT);
     let mut document = Document {
@@ -31,7 +31,7 @@ pub(super) fn read(
         assembly: Assembly::new(timeline, source),
         facts: Facts::default(),
         workshop: Workshop::default(),
-        parser,
+        reading,
         progress,
     };
     match document.read() {
@@ -56,7 +56,7 @@ struct Document<'d> {
     assembly: Assembly,
     facts: Facts,
     workshop: Workshop,
-    parser: EventParser,
+    reading: Reading,
     progress: &'d dyn Progress,
 }
 
@@ -173,7 +173,7 @@ impl Document<'_> {
             let base = self.content.offset();
             let (window, feed) = self.content.window_and_feed();
             let ((stretches, stop), ()) = rayon::join(
-                || self.workshop.parse(self.parser, window, base, after_event),
+                || self.workshop.parse(self.reading, window, base, after_event),
                 || feed.fill(),
             );
             self.workshop.assemble(stretches, &mut self.assembly);

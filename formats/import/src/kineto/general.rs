@@ -41,22 +41,12 @@ pub(super) fn parse<'a>(cursor: &mut Cursor<'a>) -> Step<Event<'a>> {
         } else {
             key.bytes
         };
-        let bit = match key {
-            b"ph" => 0,
-            b"cat" => 1,
-            b"name" => 2,
-            b"pid" => 3,
-            b"tid" => 4,
-            b"ts" => 5,
-            b"dur" => 6,
-            b"args" => 7,
-            _ => {
-                event.n_unusable_fields += skip_unused(cursor)?;
-                continue;
-            }
+        let Some(bit) = field_bit(key) else {
+            event.n_unusable_fields += skip_unused(cursor)?;
+            continue;
         };
         event.n_duplicate_keys += u32::from(seen.mark(bit));
-        if bit == 7 {
+        if bit == ARGS {
             args(cursor, &mut event)?;
             continue;
         }
@@ -66,7 +56,9 @@ pub(super) fn parse<'a>(cursor: &mut Cursor<'a>) -> Step<Event<'a>> {
     Ok(event)
 }
 
-fn set_field<'a>(event: &mut Event<'a>, bit: u32, value: Value<'a>) {
+/// Sets a field of an event from a scalar; a nested value is of the wrong type.
+#[inline]
+pub(super) fn set_field<'a>(event: &mut Event<'a>, bit: u32, value: Value<'a>) {
     match bit {
         0 => match value {
             Value::Text(text) => event.phase = text.bytes.first().copied().unwrap_or(0),
@@ -154,7 +146,27 @@ fn args<'a>(cursor: &mut Cursor<'a>, event: &mut Event<'a>) -> Step<()> {
     Ok(())
 }
 
-fn arg_bit(key: &[u8]) -> Option<u32> {
+/// The number of a field that is imported.
+pub(super) fn field_bit(key: &[u8]) -> Option<u32> {
+    Some(match key {
+        b"ph" => PHASE,
+        b"cat" => CATEGORY,
+        b"name" => 2,
+        b"pid" => 3,
+        b"tid" => 4,
+        b"ts" => 5,
+        b"dur" => 6,
+        b"args" => ARGS,
+        _ => return None,
+    })
+}
+
+pub(super) const PHASE: u32 = 0;
+pub(super) const CATEGORY: u32 = 1;
+pub(super) const ARGS: u32 = 7;
+
+/// The number of an argument that is imported.
+pub(super) fn arg_bit(key: &[u8]) -> Option<u32> {
     Some(match key {
         b"device" => 0,
         b"context" => 1,
@@ -181,17 +193,33 @@ fn arg_bit(key: &[u8]) -> Option<u32> {
     })
 }
 
-fn set_arg<'a>(cursor: &mut Cursor<'a>, args: &mut Args<'a>, bit: u32) -> Step<()> {
+/// Reads the value that stands next as the argument numbered `bit`.
+pub(super) fn set_arg<'a>(cursor: &mut Cursor<'a>, args: &mut Args<'a>, bit: u32) -> Step<()> {
     match bit {
-        8 => args.grid = dim3(cursor)?,
-        9 => args.block = dim3(cursor)?,
+        GRID => args.grid = dim3(cursor)?,
+        BLOCK => args.block = dim3(cursor)?,
         15 => args.input_types = nested(cursor)?,
         16 => args.input_dims = nested(cursor)?,
-        12 => args.kind = text_of(scalar(cursor)?).ok().flatten().unwrap_or_default(),
-        13 => args.sync_kind = text_of(scalar(cursor)?).ok().flatten().unwrap_or_default(),
-        20 => args.label = text_of(scalar(cursor)?).ok().flatten(),
         _ => {
-            let number = Whole::of(scalar(cursor)?);
+            let value = scalar(cursor)?;
+            set_scalar_arg(args, bit, value);
+        }
+    }
+    Ok(())
+}
+
+pub(super) const GRID: u32 = 8;
+pub(super) const BLOCK: u32 = 9;
+
+/// Sets an argument that is a number or a text.
+#[inline]
+pub(super) fn set_scalar_arg<'a>(args: &mut Args<'a>, bit: u32, value: Value<'a>) {
+    match bit {
+        12 => args.kind = text_of(value).ok().flatten().unwrap_or_default(),
+        13 => args.sync_kind = text_of(value).ok().flatten().unwrap_or_default(),
+        20 => args.label = text_of(value).ok().flatten(),
+        _ => {
+            let number = Whole::of(value);
             match bit {
                 0 => args.device = number,
                 1 => args.context = number,
@@ -210,7 +238,6 @@ fn set_arg<'a>(cursor: &mut Cursor<'a>, args: &mut Args<'a>, bit: u32) -> Step<(
             }
         }
     }
-    Ok(())
 }
 
 /// The text of an array; none for anything else.
@@ -221,7 +248,7 @@ fn nested<'a>(cursor: &mut Cursor<'a>) -> Step<Option<&'a [u8]>> {
 }
 
 /// `[x, y, z]`; shorter ones are filled up with ones.
-fn dim3(cursor: &mut Cursor<'_>) -> Step<Dim3> {
+pub(super) fn dim3(cursor: &mut Cursor<'_>) -> Step<Dim3> {
     match cursor.value()? {
         Value::Token(b"null") => return Ok(Dim3::Absent),
         Value::Nested(b'[') => {}

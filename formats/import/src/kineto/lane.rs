@@ -12,9 +12,12 @@ use underspan_model::{NONE_U32, NONE_U64, ShapeTable};
 
 use super::cursor::RawText;
 use super::event::Id;
+use super::skeleton::Skeletons;
 
 #[derive(Default)]
 pub(super) struct Lane {
+    /// What events look like.
+    pub(super) skeletons: Skeletons,
     /// Names, as they stand between the quotes.
     pub(super) texts: RawTexts,
     /// Argument values, as they stand in the file.

@@ -12,6 +12,7 @@ use rayon::prelude::*;
 use super::assembly::Assembly;
 use super::cursor::{Cursor, Fault, Step};
 use super::event::Event;
+use super::general;
 use super::lane::Lane;
 use super::part::Part;
 use super::rows::RowWriter;
@@ -19,8 +20,14 @@ use super::rows::RowWriter;
 /// Bytes in a part. Fixed, so that results do not depend on the number of threads.
 const PART_BYTES: usize = 1 << 20;
 
-/// Reads the event that stands at a cursor.
-pub(super) type EventParser = for<'a> fn(&mut Cursor<'a>) -> Step<Event<'a>>;
+/// How events are read. The result is the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// By what was learned from events before, by the general parser where that does not fit.
+    Fast,
+    /// By the general parser alone.
+    General,
+}
 
 /// Where a stretch of events ended, and why there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +68,7 @@ impl Workshop {
     /// the window.
     pub(super) fn parse(
         &self,
-        parser: EventParser,
+        reading: Reading,
         window: &[u8],
         base: u64,
         after_event: bool,
@@ -69,7 +76,7 @@ impl Workshop {
         let begins: Vec<usize> = std::iter::once(0).chain(split(window)).collect();
         let limit_of = |index: usize| begins.get(index + 1).copied().unwrap_or(window.len());
         let parse = |begin: usize, limit: usize, after_event: bool| {
-            self.parse_part(parser, window, base, begin, limit, after_event)
+            self.parse_part(reading, window, base, begin, limit, after_event)
         };
         let parsed: Vec<Parsed> = (0..begins.len())
             .into_par_iter()
@@ -110,7 +117,7 @@ impl Workshop {
 
     fn parse_part(
         &self,
-        parser: EventParser,
+        reading: Reading,
         window: &[u8],
         base: u64,
         begin: usize,
@@ -120,7 +127,7 @@ impl Workshop {
         let (index, mut lane) = self.take_lane();
         let mut part = lock(&self.parts).pop().unwrap_or_default();
         let mut writer = RowWriter { lane: &mut lane, part: &mut part };
-        let stop = parse_events(parser, &mut writer, window, base, begin, limit, after_event);
+        let stop = parse_events(reading, &mut writer, window, base, begin, limit, after_event);
         if let Some(slot) = lock(&self.lanes).get_mut(index) {
             *slot = Some(lane);
         }
@@ -154,7 +161,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 fn parse_events(
-    parser: EventParser,
+    reading: Reading,
     writer: &mut RowWriter<'_>,
     window: &[u8],
     base: u64,
@@ -181,7 +188,7 @@ fn parse_events(
             Ok(_) if cursor.at >= limit => StopReason::Limit,
             Ok(_) => {
                 let at = cursor.at;
-                match parser(&mut cursor) {
+                match read_event(reading, writer.lane, &mut cursor) {
                     Ok(event) => {
                         writer.write(&event, base + at as u64);
                         after_event = true;
@@ -197,6 +204,21 @@ fn parse_events(
         };
         return Stop { at: cursor.at, reason };
     }
+}
+
+#[inline]
+fn read_event<'a>(reading: Reading, lane: &mut Lane, cursor: &mut Cursor<'a>) -> Step<Event<'a>> {
+    if reading == Reading::General {
+        return general::parse(cursor);
+    }
+    let mut event = Event::default();
+    if lane.skeletons.read(cursor, &mut event) {
+        return Ok(event);
+    }
+    let begin = cursor.at;
+    let event = general::parse(cursor)?;
+    lane.skeletons.learn(&cursor.text[begin..cursor.at], &event);
+    Ok(event)
 }
 
 /// Where parts after the first may begin.
