@@ -3,8 +3,9 @@
 use crate::column::{ColumnMut, Reference};
 use crate::tables::{
     AnnotationTable, ApiCallTable, CounterTable, CpuOpTable, GraphLaunchTable, KernelTable,
-    MemcpyTable, MemsetTable, OverheadTable, SpanAttributeTable, SpanEventTable, SpanLinkTable,
-    SpanTable, StepMemberTable, StepTable, SyncTable, Table, TableKind,
+    MemcpyTable, MemsetTable, OverheadTable, RequestIdentityTable, SpanAttributeTable,
+    SpanEventTable, SpanLinkTable, SpanTable, StepMemberTable, StepTable, SyncTable, Table,
+    TableKind,
 };
 use crate::{
     CaptureInfo, Dimensions, NONE_I64, NONE_U32, ProblemLedger, ShapeTable, StringId, StringTable,
@@ -54,6 +55,8 @@ pub struct Timeline {
     pub steps: StepTable,
     /// Requests in steps.
     pub step_members: StepMemberTable,
+    /// Names of requests.
+    pub request_identities: RequestIdentityTable,
     /// Counter samples.
     pub counters: CounterTable,
     /// What was lost, repaired or doubted.
@@ -114,6 +117,7 @@ table_fields! {
     SpanLink => span_links;
     Step => steps;
     StepMember => step_members;
+    RequestIdentity => request_identities;
     Counter => counters;
 }
 

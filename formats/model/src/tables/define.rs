@@ -66,6 +66,8 @@ table_kinds! {
     SpanEvent = 15, "span_event";
     /// Links from spans to other spans.
     SpanLink = 16, "span_link";
+    /// The names a request is known by.
+    RequestIdentity = 17, "request_identity";
     /// Input files and recordings.
     Source = 32, "source";
     /// Facts about a source as key and value.

@@ -27,6 +27,7 @@ pub use dimension::{
     ThreadTable,
 };
 pub use serving::{
-    Counter, CounterTable, Span, SpanAttribute, SpanAttributeTable, SpanEvent, SpanEventTable,
-    SpanLink, SpanLinkTable, SpanTable, Step, StepMember, StepMemberTable, StepTable,
+    Counter, CounterTable, RequestIdentity, RequestIdentityTable, Span, SpanAttribute,
+    SpanAttributeTable, SpanEvent, SpanEventTable, SpanLink, SpanLinkTable, SpanTable, Step,
+    StepMember, StepMemberTable, StepTable,
 };

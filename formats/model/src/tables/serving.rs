@@ -1,5 +1,5 @@
 //! What the server did: request spans with their attributes, events and links, engine steps, who
-//! was in them, sampled counters.
+//! was in them and by which names, sampled counters.
 
 use super::codes::AttributeKind;
 use super::define::*;
@@ -137,6 +137,34 @@ define_table! {
     /// The span of the request's part in this step, see [`Span::id`]; none when membership does
     /// not come from spans.
     span: u32 = NONE_U32 => Span,
+}
+
+define_table! {
+    /// The names one request is known by, from a hook inside the server. It joins members of steps
+    /// to spans where the two name a request differently, and tells of requests without a span.
+    RequestIdentity in RequestIdentityTable: RequestIdentity, time: instant;
+    /// When the engine took the request in; for a request that no engine named, when it came.
+    time_ns: i64,
+    /// The id that [`StepMember::request`] holds; none when no engine named the request.
+    request: u32 = NONE_U32 => String,
+    /// The id that spans and responses carry.
+    external: u32 = NONE_U32 => String,
+    /// `X-Request-Id` of the HTTP request.
+    http_request: u32 = NONE_U32 => String,
+    /// High 64 bits of the caller's trace id; zero with the low ones when there was no caller.
+    trace_id_high: u64,
+    /// Low 64 bits of the caller's trace id.
+    trace_id_low: u64,
+    /// The caller's span; zero when there was none.
+    parent_span_id: u64,
+    /// One when the caller asked for spans, zero when not or unknown.
+    is_sampled: u8,
+    /// Time the server had the request before the engine took it; none when unknown.
+    frontend_ns: u64 = NONE_U64,
+    /// Time from [`RequestIdentity::time_ns`] until the response had been sent; none when unknown.
+    duration_ns: u64 = NONE_U64,
+    /// Process that says so.
+    process: u32 = NONE_U32 => Process,
 }
 
 define_table! {
