@@ -4,6 +4,9 @@
 //! `fused qk norm rope`; spellings that mean one thing (`RMSNorm`, `rms_norm`, `rmsnorm`) become
 //! one word, so that the function table is written once.
 
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
 /// The words of an identifier: lower case, canonical, in order, without `kernel`.
 #[derive(Debug, Default)]
 pub(crate) struct Words {
@@ -44,12 +47,14 @@ impl Words {
     }
 
     fn join_compounds(&mut self) {
-        let mut joined: Vec<String> = Vec::with_capacity(self.list.len());
+        let mut joined = Vec::with_capacity(self.list.len());
         let mut at = 0;
-        while at < self.list.len() {
-            let rest = &self.list[at..];
-            let found = COMPOUNDS.iter().find(|(parts, _)| {
-                parts.len() <= rest.len() && parts.iter().zip(rest).all(|(part, word)| part == word)
+        while let Some(first) = self.list.get_mut(at) {
+            let first = std::mem::take(first);
+            let rest = &self.list[at + 1..];
+            let found = compounds_from(&first).iter().find(|(parts, _)| {
+                parts.len() <= rest.len() + 1
+                    && parts[1..].iter().zip(rest).all(|(part, word)| part == word)
             });
             match found {
                 Some((parts, whole)) => {
@@ -57,7 +62,7 @@ impl Words {
                     at += parts.len();
                 }
                 None => {
-                    joined.push(self.list[at].clone());
+                    joined.push(first);
                     at += 1;
                 }
             }
@@ -111,6 +116,23 @@ fn split_camel(part: &str, out: &mut Vec<String>) {
 fn plural_acronym(bytes: &[u8], at: usize) -> bool {
     bytes.get(at + 1) == Some(&b's')
         && bytes.get(at + 2).is_none_or(|byte| !byte.is_ascii_lowercase())
+}
+
+type Compound = (&'static [&'static str], &'static str);
+
+/// The compounds that begin with a word.
+fn compounds_from(word: &str) -> &'static [Compound] {
+    static BY_FIRST_WORD: OnceLock<HashMap<&'static str, Vec<Compound>>> = OnceLock::new();
+    let index = BY_FIRST_WORD.get_or_init(|| {
+        let mut index: HashMap<&'static str, Vec<Compound>> = HashMap::new();
+        for (parts, whole) in COMPOUNDS {
+            if let Some(first) = parts.first() {
+                index.entry(first).or_default().push((parts, whole));
+            }
+        }
+        index
+    });
+    index.get(word).map_or(&[], Vec::as_slice)
 }
 
 /// Words that belong together, longest first where one begins another.
