@@ -2,6 +2,7 @@
 //!
 //! Text, Markdown and CSV are for people and may change; the JSON objects are contracts.
 
+mod analysis;
 mod csv;
 mod document;
 mod info;
@@ -9,12 +10,15 @@ mod json;
 mod kernel_name;
 mod markdown;
 mod sections;
+mod stats;
 mod text;
 
+pub use analysis::{ReportOptions, analysis_document};
 pub use csv::to_csv;
 pub use document::{Align, Block, Column, Document, ReportTable};
 pub use info::info_document;
-pub use json::info_json;
+pub use json::{analysis_json, info_json};
 pub use kernel_name::short_kernel_name;
 pub use markdown::to_markdown;
+pub use stats::{Cell, StatsColumn, StatsReport, StatsTable};
 pub use text::{TextStyle, to_text};

@@ -16,8 +16,12 @@ const SCHEMA_VERSION: u32 = 1;
 
 /// `summary` as one JSON object.
 pub fn info_json(timeline: &Timeline, summary: &CaptureSummary) -> String {
+    to_text(&info_value(timeline, summary))
+}
+
+pub(super) fn info_value(timeline: &Timeline, summary: &CaptureSummary) -> Value {
     let names = |rows: &[NamedTotal]| rows.iter().map(named_total).collect::<Value>();
-    to_text(&json!({
+    json!({
         "schema_version": SCHEMA_VERSION,
         "format": summary.format,
         "clock": timeline.info.clock.as_str(),
@@ -51,7 +55,7 @@ pub fn info_json(timeline: &Timeline, summary: &CaptureSummary) -> String {
         "top5_kernels": names(&summary.top_kernels),
         "data_problems": problems(&summary.problems),
         "trust": summary.trust.as_str(),
-    }))
+    })
 }
 
 fn named_total(row: &NamedTotal) -> Value {

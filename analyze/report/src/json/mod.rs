@@ -1,11 +1,14 @@
 //! JSON contracts. Keys are added, never renamed or given another meaning.
 
+mod analysis;
 mod info;
 
 use serde_json::{Map, Value, json};
 use underspan_model::Problem;
 
+pub use analysis::analysis_json;
 pub use info::info_json;
+use info::info_value;
 
 /// An object as text with a line break at its end.
 fn to_text(object: &Value) -> String {

@@ -2,9 +2,13 @@
 
 mod capture;
 mod data_problems;
+mod idle;
+mod overview;
 
 pub(crate) use capture::capture;
 pub(crate) use data_problems::data_problems;
+pub(crate) use idle::idle;
+pub(crate) use overview::overview;
 
 /// A fraction as a percentage with one place; a small but real share is never shown as zero.
 pub(crate) fn percent(fraction: f64) -> String {

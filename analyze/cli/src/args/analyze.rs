@@ -1,0 +1,41 @@
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::Inputs;
+
+/// Report what the GPU did and where the time went
+#[derive(Debug, Args)]
+#[command(after_help = "\
+EXAMPLES
+  underspan analyze trace.json.gz
+  underspan analyze rank0.json.gz rank1.json.gz          several ranks of one job
+  underspan analyze run.uspan --format markdown -o report.md
+  underspan analyze run.uspan --format json | jq .steps")]
+pub(crate) struct AnalyzeArgs {
+    #[command(flatten)]
+    pub(crate) inputs: Inputs,
+
+    /// Output format
+    #[arg(long, value_enum, default_value_t = AnalyzeFormat::Text)]
+    pub(crate) format: AnalyzeFormat,
+
+    /// File to write instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Rows per table
+    #[arg(long, default_value_t = 12, value_name = "N")]
+    pub(crate) top: usize,
+}
+
+/// How `analyze` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AnalyzeFormat {
+    /// For people at a terminal
+    Text,
+    /// One object, stable and versioned
+    Json,
+    /// For issues and chat
+    Markdown,
+}

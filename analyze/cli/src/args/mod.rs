@@ -1,0 +1,84 @@
+//! Arguments as typed. The doc comments are the help.
+
+mod analyze;
+mod completions;
+mod import;
+mod info;
+mod stats;
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+pub(crate) use analyze::{AnalyzeArgs, AnalyzeFormat};
+pub(crate) use completions::CompletionsArgs;
+pub(crate) use import::ImportArgs;
+pub(crate) use info::{InfoArgs, InfoFormat};
+pub(crate) use stats::{StatsArgs, StatsFormat};
+
+/// Why was this request slow: model, runtime, hardware, or outside?
+///
+/// underspan reads what a GPU did (PyTorch profiler traces, Nsight Systems exports, its own .uspan
+/// captures) and reports where the time went.
+#[derive(Debug, Parser)]
+#[command(name = "underspan", version, max_term_width = 100, after_help = EXAMPLES)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) global: Global,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "\
+EXAMPLES
+  underspan analyze trace.json.gz              what the GPU did and where the time went
+  underspan info trace.json.gz --format json   the same as exact numbers
+  underspan import rank*.json.gz -o run.uspan  one compact file out of many
+
+Exit codes: 0 done · 1 a check did not pass · 2 error";
+
+/// Options of every command.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Global {
+    /// Threads to use [default: one per core]
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+
+    /// When to use colour
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub(crate) color: Color,
+
+    /// Columns of text output [default: the terminal's, 120 elsewhere]
+    #[arg(long, global = true, value_name = "COLUMNS")]
+    pub(crate) width: Option<usize>,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Info(InfoArgs),
+    Analyze(AnalyzeArgs),
+    Stats(StatsArgs),
+    Import(ImportArgs),
+    Completions(CompletionsArgs),
+}
+
+/// The traces to read.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Inputs {
+    /// Trace files, or folders of them; several are joined into one capture
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+}

@@ -1,0 +1,48 @@
+//! One file per command: arguments in, effect out.
+
+mod analyze;
+mod completions;
+mod import;
+mod info;
+mod stats;
+
+use anyhow::{Context, Result};
+use underspan_import::{ImportOptions, Imported};
+
+use crate::args::{Args, Command, Global, Inputs};
+use crate::exit::Outcome;
+use crate::terminal::{self, ImportProgress};
+
+/// Runs what was asked for.
+pub(crate) fn run(args: &Args) -> Result<Outcome> {
+    use_threads(&args.global)?;
+    let global = &args.global;
+    match &args.command {
+        Command::Info(args) => info::run(args, global),
+        Command::Analyze(args) => analyze::run(args, global),
+        Command::Stats(args) => stats::run(args, global),
+        Command::Import(args) => import::run(args),
+        Command::Completions(args) => completions::run(args),
+    }
+}
+
+fn use_threads(global: &Global) -> Result<()> {
+    let Some(threads) = global.threads else { return Ok(()) };
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build_global()
+        .context("cannot start the threads asked for")
+}
+
+/// Reads and joins the inputs, and says which files of a folder were passed over.
+fn load(inputs: &Inputs) -> Result<Imported> {
+    let progress = ImportProgress::new();
+    let imported =
+        underspan_import::import_paths(&inputs.paths, &ImportOptions::default(), &progress);
+    progress.finish();
+    let imported = imported?;
+    for skipped in &imported.skipped {
+        terminal::note(&format!("passed over: {skipped}"));
+    }
+    Ok(imported)
+}

@@ -1,0 +1,57 @@
+//! The text of `underspan analyze`: what happened first, then the tables behind it.
+
+use underspan_engine::Analysis;
+use underspan_model::Timeline;
+
+use crate::document::Document;
+use crate::sections;
+use crate::stats::StatsReport;
+
+/// What a caller may choose about a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReportOptions {
+    /// Rows per table.
+    pub top: usize,
+}
+
+impl Default for ReportOptions {
+    fn default() -> Self {
+        Self { top: 12 }
+    }
+}
+
+/// `analysis` for a person.
+pub fn analysis_document(
+    timeline: &Timeline,
+    analysis: &Analysis,
+    options: &ReportOptions,
+) -> Document {
+    let mut document = Document::default();
+    sections::capture(&mut document, timeline, &analysis.summary);
+    sections::overview(&mut document, timeline, analysis);
+    let tables = [
+        ("WHERE GPU TIME WENT", StatsReport::Kernels),
+        ("STREAMS", StatsReport::Streams),
+        ("COPIES", StatsReport::Copies),
+    ];
+    for (heading, report) in tables {
+        let mut table = report.table(timeline, analysis);
+        let n_rows = table.rows.len();
+        if n_rows == 0 {
+            continue;
+        }
+        table.truncate(options.top);
+        document.heading(heading);
+        document.table(table.to_report_table());
+        if n_rows > options.top {
+            document.paragraph(format!(
+                "{} more: underspan stats FILE --report {}",
+                n_rows - options.top,
+                report.name()
+            ));
+        }
+    }
+    sections::idle(&mut document, timeline, analysis, options.top);
+    sections::data_problems(&mut document, &analysis.summary);
+    document
+}

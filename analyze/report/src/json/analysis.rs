@@ -1,0 +1,44 @@
+//! The object of `underspan analyze --format json`.
+//!
+//! `info` is the object of `underspan info`; `tables` holds every table of `underspan stats` under
+//! its name, rows in the order of importance, times in nanoseconds; `longest_gaps` lists the
+//! longest idle stretches per device with their parts by cause.
+
+use serde_json::{Value, json};
+use underspan_engine::{Analysis, Gap, IdleClass};
+use underspan_model::Timeline;
+
+use super::{info_value, object, to_text};
+use crate::stats::StatsReport;
+
+/// Version of the contract; rises when keys are added.
+const SCHEMA_VERSION: u32 = 1;
+
+/// `analysis` as one JSON object.
+pub fn analysis_json(timeline: &Timeline, analysis: &Analysis) -> String {
+    let tables = StatsReport::ALL
+        .iter()
+        .map(|report| (report.name(), report.table(timeline, analysis).to_value()));
+    let gaps = analysis.idle.iter().map(|device| {
+        let label = timeline.dimensions.device_label(device.device);
+        (label, device.longest.iter().map(gap).collect::<Value>())
+    });
+    to_text(&json!({
+        "schema_version": SCHEMA_VERSION,
+        "info": info_value(timeline, &analysis.summary),
+        "tables": object(tables),
+        "longest_gaps": object(gaps),
+    }))
+}
+
+fn gap(gap: &Gap) -> Value {
+    let parts = IdleClass::ALL
+        .into_iter()
+        .map(|class| (class.as_str(), json!(gap.parts[class.index()].as_ns())));
+    json!({
+        "start_ns": gap.interval.start().as_ns(),
+        "end_ns": gap.interval.end().as_ns(),
+        "class": gap.class().as_str(),
+        "parts_ns": object(parts),
+    })
+}

@@ -1,0 +1,100 @@
+//! The first sentences of a report: how busy each device was, with what, and why not more.
+
+use underspan_engine::{Analysis, DeviceOccupancy, IdleClass, WorkClass};
+use underspan_model::{DurationNs, Timeline};
+
+use super::{idle, percent};
+use crate::document::Document;
+use crate::kernel_name::short_kernel_name;
+use crate::stats::gap_meaning;
+
+/// Adds a handful of plain statements, the most important first.
+pub(crate) fn overview(document: &mut Document, timeline: &Timeline, analysis: &Analysis) {
+    document.heading("WHAT HAPPENED");
+    if analysis.occupancy.devices.is_empty() {
+        document.paragraph("No GPU work in this capture: nothing ran on a device while it lasted.");
+        return;
+    }
+    let mut items: Vec<String> =
+        analysis.occupancy.devices.iter().map(|device| busy(timeline, device)).collect();
+    items.extend(idle_reason(analysis));
+    items.extend(top_kernel(timeline, analysis));
+    items.extend(exposed(analysis));
+    items.extend(before_capture(analysis));
+    document.list(items);
+}
+
+fn busy(timeline: &Timeline, device: &DeviceOccupancy) -> String {
+    let label = timeline.dimensions.device_label(device.device);
+    let window = device.window.duration();
+    let share = device.busy.as_ns() as f64 / window.as_ns().max(1) as f64;
+    format!(
+        "Device {label} worked {} of {window} ({}), in {} kernels and {} copies and fills.",
+        device.busy,
+        percent(share),
+        device.n_kernels,
+        device.n_memcpys + device.n_memsets,
+    )
+}
+
+fn idle_reason(analysis: &Analysis) -> Option<String> {
+    let idle_time: DurationNs = analysis.idle.iter().map(|device| device.idle).sum();
+    let window: DurationNs =
+        analysis.occupancy.devices.iter().map(|device| device.window.duration()).sum();
+    let share = idle_time.as_ns() as f64 / window.as_ns().max(1) as f64;
+    if share < 0.02 {
+        return Some("There is next to no idle time between the work.".to_owned());
+    }
+    let (class, of_idle) = idle::main_class(analysis)?;
+    let advice = match class {
+        IdleClass::Launch => " Launches are the limit: CUDA graphs or larger batches remove them.",
+        IdleClass::HostWork => " The host is the limit: look at what runs between the launches.",
+        IdleClass::HostWait => " The host waits for results before it launches more.",
+        IdleClass::Cut => " This says nothing about the server: record a longer window.",
+        _ => "",
+    };
+    Some(format!("{} of the {idle_time} idle: {}.{advice}", percent(of_idle), gap_meaning(class)))
+}
+
+fn top_kernel(timeline: &Timeline, analysis: &Analysis) -> Option<String> {
+    let top = analysis.kernels.by_name.first()?;
+    let total: DurationNs = analysis.kernels.by_name.iter().map(|row| row.stats.total).sum();
+    let share = top.stats.total.as_ns() as f64 / total.as_ns().max(1) as f64;
+    Some(format!(
+        "{} of kernel time is {} ({} times, p50 {}).",
+        percent(share),
+        short_kernel_name(timeline.strings.resolve_or_empty(top.name)),
+        top.stats.count,
+        top.stats.p50,
+    ))
+}
+
+fn exposed(analysis: &Analysis) -> Vec<String> {
+    let sum = |of: fn(&DeviceOccupancy) -> DurationNs| -> DurationNs {
+        analysis.occupancy.devices.iter().map(of).sum()
+    };
+    let busy = sum(|device| device.busy).as_ns().max(1) as f64;
+    let mut items = Vec::new();
+    let copies = sum(DeviceOccupancy::exposed_copy);
+    if copies.as_ns() as f64 / busy > 0.02 {
+        let share = percent(copies.as_ns() as f64 / busy);
+        items.push(format!(
+            "Copies and fills ran alone, hidden by no kernel, for {copies} ({share} of busy time)."
+        ));
+    }
+    let collective = sum(|device| device.busy_of(WorkClass::Collective));
+    if collective.as_ns() as f64 / busy > 0.02 {
+        let alone = sum(DeviceOccupancy::exposed_collective);
+        items.push(format!(
+            "Communication between devices took {collective}, {alone} of it hidden by no computation."
+        ));
+    }
+    items
+}
+
+fn before_capture(analysis: &Analysis) -> Option<String> {
+    let n = analysis.summary.correlation.unlaunched_kernels.before_capture;
+    (n > 0).then(|| {
+        format!("{n} kernels were launched before the capture began: its start is cut from a longer run.")
+    })
+}
