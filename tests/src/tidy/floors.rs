@@ -7,6 +7,7 @@ pub const FLOORS: &[(&str, u8)] = &[
     ("underspan-membership", 0),
     ("underspan-classifier", 0),
     ("cupti-sys", 0),
+    ("underspan-membership", 1),
     ("underspan-native", 1),
     ("underspan-cupti", 1),
     ("underspan-engine", 1),
