@@ -8,10 +8,12 @@
 ///
 /// Names that are not C++ (nvjet, cuBLAS, Triton) stay as they are.
 pub fn short_kernel_name(name: &str) -> String {
-    let text = name.strip_prefix("void ").unwrap_or(name);
-    let head_end = head_end(text);
-    let function = last_component(&text[..head_end]);
-    let arguments = &text[head_end..];
+    if let Some(function) = mangled_function(name) {
+        return function.to_owned();
+    }
+    let text = name.replace("(anonymous namespace)::", "").replace("<unnamed>::", "");
+    let (path, arguments) = split(&text);
+    let function = path.rsplit("::").next().unwrap_or(path).trim();
     if function.is_empty() {
         return name.to_owned();
     }
@@ -21,24 +23,44 @@ pub fn short_kernel_name(name: &str) -> String {
     }
 }
 
-/// Where the function's own name ends: its template arguments or parameters.
-fn head_end(text: &str) -> usize {
-    let mut from = 0;
-    while let Some(at) = text[from..].find(['<', '(']) {
-        let at = from + at;
-        let is_namespace = ["(anonymous namespace)::", "<unnamed>::"]
-            .iter()
-            .find(|namespace| text[at..].starts_with(**namespace));
-        match is_namespace {
-            Some(namespace) => from = at + namespace.len(),
-            None => return at,
-        }
+/// The function of an Itanium-mangled name: the last of the length-prefixed components of its
+/// path (`_ZN5aiter7rmsnormE…` is `rmsnorm`).
+fn mangled_function(name: &str) -> Option<&str> {
+    let mut rest = name.strip_prefix("_Z")?;
+    rest = rest.strip_prefix('N').unwrap_or(rest);
+    let mut function = None;
+    while rest.starts_with(|c: char| c.is_ascii_digit()) {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let length: usize = rest[..digits].parse().ok()?;
+        function = Some(rest.get(digits..digits.checked_add(length)?)?);
+        rest = &rest[digits + length..];
     }
-    text.len()
+    function
 }
 
-fn last_component(path: &str) -> &str {
-    path.rsplit("::").next().unwrap_or(path).trim()
+/// The function's path and what follows it: template arguments and parameters.
+///
+/// A space outside of brackets ends the return type, which may itself be a template
+/// (`std::enable_if<…>::type f<…>(…)`).
+fn split(text: &str) -> (&str, &str) {
+    let (mut from, mut first_bracket, mut depth) = (0, None, 0_usize);
+    for (at, c) in text.char_indices() {
+        match c {
+            '<' | '(' => {
+                if depth == 0 && first_bracket.is_none() {
+                    first_bracket = Some(at);
+                }
+                if depth == 0 && c == '(' {
+                    break;
+                }
+                depth += 1;
+            }
+            '>' | ')' => depth = depth.saturating_sub(1),
+            ' ' if depth == 0 => (from, first_bracket) = (at + 1, None),
+            _ => {}
+        }
+    }
+    text[from..].split_at(first_bracket.unwrap_or(text.len()) - from)
 }
 
 /// The most telling identifier among the template arguments.
@@ -74,6 +96,9 @@ mod tests {
             "void (anonymous namespace)::softmax_warp_forward<float, float, 9>(float*, float const*, int)",
             "nvjet_tst_128x64_64x8_2x1_v_bz_TNT",
             "flash::combine(int)",
+            "std::enable_if<(((8) > (0)) && vllm::X<T>::exists), void>::type vllm::fused_add_rms_norm_kernel<c10::BFloat16, 8>(c10::BFloat16*, long)",
+            "_ZN5aiter20add_rmsnorm_quantizeIDF16bEEvPKT_PS1_i",
+            "_Z99cut",
             "<",
             "",
         ];
@@ -83,6 +108,9 @@ mod tests {
             softmax_warp_forward
             nvjet_tst_128x64_64x8_2x1_v_bz_TNT
             combine
+            fused_add_rms_norm_kernel
+            add_rmsnorm_quantize
+            _Z99cut
             <
         "]]
         .assert_eq(&format!("{}\n", shown.join("\n").trim_end()));

@@ -63,10 +63,19 @@ fn top_kernel(timeline: &Timeline, analysis: &Analysis) -> Option<String> {
     Some(format!(
         "{} of kernel time is {} ({} times, p50 {}).",
         percent(share),
-        short_kernel_name(timeline.strings.resolve_or_empty(top.name)),
+        shortened(timeline.strings.resolve_or_empty(top.name)),
         top.stats.count,
         top.stats.p50,
     ))
+}
+
+/// A name that fits into a sentence.
+fn shortened(name: &str) -> String {
+    let name = short_kernel_name(name);
+    match name.char_indices().nth(60) {
+        Some((at, _)) => format!("{}…", &name[..at]),
+        None => name,
+    }
 }
 
 fn exposed(analysis: &Analysis) -> Vec<String> {
