@@ -41,8 +41,6 @@ fn bombs_are_taken_apart_in_little_memory() {
     for (what, content) in [
         ("white space", bomb("", " ", "")),
         ("white space before events", bomb(r#"{"schemaVersion":1, "traceEvents":"#, " ", "[]}")),
-        ("zeros", bomb("", "\0", "")),
-        ("empty events", bomb(start, "{},", "{}]}")),
         ("events without times", bomb(start, r#"{"ph":"X","cat":"kernel","name":"a"},"#, "{}]}")),
         ("one endless name", bomb(&format!(r#"{start}{{"ph":"X","name":""#), "a", "\"}]}")),
         ("one endless number", bomb(&format!(r#"{start}{{"ph":"X","ts":"#), "1", "}]}")),

@@ -232,6 +232,17 @@ fn a_journal_beside_the_file_makes_it_doubtful_and_is_left_alone() {
 }
 
 #[test]
+fn what_the_profiler_says_it_missed_is_a_loss() {
+    let timeline = import(
+        "CREATE TABLE DIAGNOSTIC_EVENT (timestamp, timestampType, source, severity, text);
+         INSERT INTO DIAGNOSTIC_EVENT VALUES (1, 0, 1, 2, 'Not all CUDA events might have been
+          collected.'), (1, 0, 1, 1, 'CUDA events lost: 0'), (1, 0, 1, 2, 'Some CPU samples lost');",
+    );
+    assert_eq!(timeline.problems.count(ProblemKind::RecordDropped), 1);
+    assert_eq!(timeline.problems.trust(), Trust::Partial);
+}
+
+#[test]
 fn nothing_is_written_beside_the_file() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path =

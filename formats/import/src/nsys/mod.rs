@@ -13,6 +13,7 @@ mod catalog;
 mod context;
 mod database;
 mod devices;
+mod diagnostics;
 mod host;
 mod identity;
 mod metrics;
@@ -105,6 +106,7 @@ impl Importer for NsysSqlite {
         metrics::read(&database, &mut context)?;
         devices::describe(&database, &mut context).map_err(failed)?;
         session::read(&database, &mut context, source)?;
+        diagnostics::read(&database, &mut context)?;
         count_other_tables(&database, &mut context);
         count_unfinished_writes(&mut context);
 
@@ -146,7 +148,8 @@ fn shown(table: &str) -> String {
 
 /// Counts tables of other tools, and tables with records that are not imported.
 fn count_other_tables(database: &Database, context: &mut Context<'_>) {
-    let read: Vec<_> = tables_read().chain(session::TABLES.iter().copied()).collect();
+    let read: Vec<_> =
+        tables_read().chain(session::TABLES.iter().copied()).chain([diagnostics::TABLE]).collect();
     let (own, foreign): (Vec<_>, Vec<_>) = database
         .table_names()
         .filter(|table| !read.contains(table))
