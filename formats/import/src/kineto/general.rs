@@ -6,7 +6,7 @@ use super::category::Category;
 use super::cursor::{Cursor, RawText, Step, Value};
 use super::event::{Args, Dim3, Event, Id};
 use super::number::{self, Time, Unusable, Whole};
-use super::text::decode;
+use super::text::plain;
 
 /// Keys of an event or of its arguments that were seen, one bit each.
 #[derive(Default)]
@@ -34,14 +34,8 @@ pub(super) fn parse<'a>(cursor: &mut Cursor<'a>) -> Step<Event<'a>> {
     let mut is_first = true;
     let mut seen = SeenKeys::default();
     while let Some(key) = cursor.key(&mut is_first)? {
-        let decoded;
-        let key = if key.is_escaped {
-            decoded = decode(key).0;
-            decoded.as_bytes()
-        } else {
-            key.bytes
-        };
-        let Some(bit) = field_bit(key) else {
+        let key = plain(key);
+        let Some(bit) = field_bit(&key) else {
             event.n_unusable_fields += skip_unused(cursor)?;
             continue;
         };
@@ -61,13 +55,13 @@ pub(super) fn parse<'a>(cursor: &mut Cursor<'a>) -> Step<Event<'a>> {
 pub(super) fn set_field<'a>(event: &mut Event<'a>, bit: u32, value: Value<'a>) {
     match bit {
         0 => match value {
-            Value::Text(text) => event.phase = text.bytes.first().copied().unwrap_or(0),
+            Value::Text(text) => event.phase = plain(text).first().copied().unwrap_or(0),
             _ => event.is_malformed = true,
         },
         1 => match text_of(value) {
             Ok(text) => {
                 event.category_text = text.unwrap_or_default();
-                event.category = Category::of(event.category_text.bytes);
+                event.category = Category::of(&plain(event.category_text));
             }
             Err(()) => event.is_malformed = true,
         },
@@ -128,14 +122,8 @@ fn args<'a>(cursor: &mut Cursor<'a>, event: &mut Event<'a>) -> Step<()> {
     let mut is_first = true;
     let mut seen = SeenKeys::default();
     while let Some(key) = cursor.key(&mut is_first)? {
-        let decoded;
-        let key = if key.is_escaped {
-            decoded = decode(key).0;
-            decoded.as_bytes()
-        } else {
-            key.bytes
-        };
-        let Some(bit) = arg_bit(key) else {
+        let key = plain(key);
+        let Some(bit) = arg_bit(&key) else {
             event.n_unusable_fields += skip_unused(cursor)?;
             continue;
         };

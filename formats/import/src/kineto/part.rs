@@ -108,6 +108,9 @@ pub(super) struct Tally {
 impl Tallies {
     /// Counts `count` more. `example` is called for the first.
     pub(super) fn add(&mut self, kind: ProblemKind, count: u64, example: impl FnOnce() -> String) {
+        if count == 0 {
+            return;
+        }
         match self.tallies.iter_mut().find(|tally| tally.kind == kind) {
             Some(tally) => tally.count += count,
             None => self.tallies.push(Tally { kind, count, example: example() }),

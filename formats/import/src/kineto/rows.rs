@@ -13,6 +13,7 @@ use super::labels::{memcpy_kind, memory_kinds, memset_memory, sync_kind};
 use super::lane::{Lane, StreamKey};
 use super::number::{Time, Unusable, Whole};
 use super::part::{CensusClass, Label, MarkKind, Part, Place, RangeMark, WideCorrelation};
+use super::text::plain;
 
 /// Why an event does not become a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,9 +97,9 @@ impl RowWriter<'_> {
     }
 
     fn label(&mut self, event: &Event<'_>) {
-        let tid = match event.name.map(|name| name.bytes) {
-            Some(b"process_name") => None,
-            Some(b"thread_name") => Some(self.lane.id(event.tid)),
+        let tid = match &*plain(event.name.unwrap_or_default()) {
+            b"process_name" => None,
+            b"thread_name" => Some(self.lane.id(event.tid)),
             _ => return,
         };
         let Some(label) = event.args.label.filter(|label| !label.bytes.is_empty()) else { return };
@@ -173,9 +174,9 @@ impl RowWriter<'_> {
     fn memcpy(&mut self, event: &Event<'_>, offset: u64) -> Accepted<Place> {
         let (start_ns, duration_ns) = self.span(event, offset)?;
         let args = &event.args;
-        let name = event.name.unwrap_or_default();
-        let kind = memcpy_kind(name.bytes, args.kind.bytes);
-        let (source, destination) = memory_kinds(name.bytes);
+        let name = plain(event.name.unwrap_or_default());
+        let kind = memcpy_kind(&name, &plain(args.kind));
+        let (source, destination) = memory_kinds(&name);
         let (external_id, graph_id) = (number64(args.external_id)?, graph_id(args.graph_id)?);
         let bytes = number64(args.bytes)?;
         let (correlation_id, wide) = correlation(args.correlation)?;
@@ -204,7 +205,7 @@ impl RowWriter<'_> {
     fn memset(&mut self, event: &Event<'_>, offset: u64) -> Accepted<Place> {
         let (start_ns, duration_ns) = self.span(event, offset)?;
         let args = &event.args;
-        let memory = memset_memory(event.name.unwrap_or_default().bytes);
+        let memory = memset_memory(&plain(event.name.unwrap_or_default()));
         let (external_id, graph_id) = (number64(args.external_id)?, graph_id(args.graph_id)?);
         let bytes = number64(args.bytes)?;
         let (correlation_id, wide) = correlation(args.correlation)?;
@@ -312,12 +313,9 @@ impl RowWriter<'_> {
     fn sync(&mut self, event: &Event<'_>, offset: u64) -> Accepted<Place> {
         let (start_ns, duration_ns) = self.span(event, offset)?;
         let args = &event.args;
-        let text = if args.sync_kind.bytes.is_empty() {
-            event.name.unwrap_or_default().bytes
-        } else {
-            args.sync_kind.bytes
-        };
-        let kind = sync_kind(text).code();
+        let is_stated = !args.sync_kind.bytes.is_empty();
+        let text = if is_stated { args.sync_kind } else { event.name.unwrap_or_default() };
+        let kind = sync_kind(&plain(text)).code();
         let event_id = match args.event_id {
             Whole::Natural(id) => u32::try_from(id).unwrap_or(NONE_U32),
             _ => NONE_U32,

@@ -30,6 +30,16 @@ pub(super) fn decode(raw: RawText<'_>) -> (Cow<'_, str>, TextFaults) {
     (Cow::Owned(text), faults)
 }
 
+/// The bytes that `raw` stands for, for comparison with known words.
+#[inline]
+pub(super) fn plain(raw: RawText<'_>) -> Cow<'_, [u8]> {
+    if raw.is_escaped {
+        Cow::Owned(decode(raw).0.into_owned().into_bytes())
+    } else {
+        Cow::Borrowed(raw.bytes)
+    }
+}
+
 /// Text without white space between its tokens: strings in it are kept as they are.
 pub(super) fn compact(json: &[u8]) -> (String, TextFaults) {
     let mut bytes = Vec::with_capacity(json.len());

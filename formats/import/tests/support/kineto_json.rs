@@ -34,7 +34,11 @@ pub(crate) fn trace(n_operators: usize, layout: Layout) -> String {
     for operator in 0..n_operators {
         let external = 18_433 + operator as u64;
         if operator % 400 == 0 {
-            writer.annotation(&format!("execute_{}_context_0(0)_generation_{0}({0})", 1 + operator / 400 % 64), now, external);
+            writer.annotation(
+                &format!("execute_{}_context_0(0)_generation_{0}({0})", 1 + operator / 400 % 64),
+                now,
+                external,
+            );
         }
         for depth in 0..random.below(4) {
             let name = &names.functions[random.below(names.functions.len() as u64) as usize];
@@ -44,8 +48,21 @@ pub(crate) fn trace(n_operators: usize, layout: Layout) -> String {
         writer.operator(name, now, 40_000 + random.below(30_000), external, &mut random);
         for _ in 0..random.below(3) {
             let kernel = &names.kernels[random.below(names.kernels.len() as u64) as usize];
-            writer.launch("cudaLaunchKernel", now + 9_000, 3_000 + random.below(4_000), correlation, external);
-            writer.kernel(kernel, now + 90_000, 1_500 + random.below(80_000), correlation, external, &mut random);
+            writer.launch(
+                "cudaLaunchKernel",
+                now + 9_000,
+                3_000 + random.below(4_000),
+                correlation,
+                external,
+            );
+            writer.kernel(
+                kernel,
+                now + 90_000,
+                1_500 + random.below(80_000),
+                correlation,
+                external,
+                &mut random,
+            );
             writer.flow('s', now + 9_000, correlation);
             writer.flow('f', now + 90_000, correlation);
             correlation += 1 + random.below(4);
@@ -53,7 +70,13 @@ pub(crate) fn trace(n_operators: usize, layout: Layout) -> String {
         }
         if operator % 16 == 5 {
             writer.launch("cudaMemcpyAsync", now + 9_000, 5_000, correlation, external);
-            writer.memcpy(now + 90_000, 2_000 + random.below(3_000), correlation, external, &mut random);
+            writer.memcpy(
+                now + 90_000,
+                2_000 + random.below(3_000),
+                correlation,
+                external,
+                &mut random,
+            );
             correlation += 1;
         }
         now += 30_000 + random.below(25_000);
@@ -70,7 +93,8 @@ fn names(random: &mut Random) -> Names {
         .map(|_| {
             let mut name = format!("void {}::{}_kernel<", word(random, 8), word(random, 12));
             while name.len() < 120 + random.below(360) as usize {
-                write!(name, "{}::{}<{}>, ", word(random, 9), word(random, 14), random.below(256)).expect("a string");
+                write!(name, "{}::{}<{}>, ", word(random, 9), word(random, 14), random.below(256))
+                    .expect("a string");
             }
             name.push_str("float>(int, float*)");
             name
@@ -81,7 +105,10 @@ fn names(random: &mut Random) -> Names {
         .map(|_| {
             format!(
                 "site-packages/{}/{}.py({}): {}",
-                word(random, 9), word(random, 14), random.below(3_000), word(random, 16)
+                word(random, 9),
+                word(random, 14),
+                random.below(3_000),
+                word(random, 16)
             )
         })
         .collect();
@@ -149,7 +176,11 @@ impl Writer {
                 text.push('}');
             }
             Layout::Indented => {
-                text.push_str(if is_first { "\n        {\n            " } else { ",\n        {\n            " });
+                text.push_str(if is_first {
+                    "\n        {\n            "
+                } else {
+                    ",\n        {\n            "
+                });
                 put(text, fields, ",\n            ", ": ");
                 if !args.is_empty() {
                     text.push_str(",\n            \"args\": {\n                ");
@@ -161,11 +192,23 @@ impl Writer {
         }
     }
 
-    fn complete(&mut self, category: &str, name: &str, place: (&str, &str), time: (u64, u64), args: &[(&str, &str)]) {
+    fn complete(
+        &mut self,
+        category: &str,
+        name: &str,
+        place: (&str, &str),
+        time: (u64, u64),
+        args: &[(&str, &str)],
+    ) {
         let (category, name) = (format!("\"{category}\""), format!("\"{name}\""));
         let fields = [
-            ("ph", "\"X\""), ("cat", &*category), ("name", &*name), ("pid", place.0), ("tid", place.1),
-            ("ts", &*micros(time.0)), ("dur", &*micros(time.1)),
+            ("ph", "\"X\""),
+            ("cat", &*category),
+            ("name", &*name),
+            ("pid", place.0),
+            ("tid", place.1),
+            ("ts", &*micros(time.0)),
+            ("dur", &*micros(time.1)),
         ];
         self.event(&fields, args);
     }
@@ -182,15 +225,25 @@ impl Writer {
         self.complete("python_function", name, HOST, (start, duration), &args);
     }
 
-    fn operator(&mut self, name: &str, start: u64, duration: u64, external: u64, random: &mut Random) {
+    fn operator(
+        &mut self,
+        name: &str,
+        start: u64,
+        duration: u64,
+        external: u64,
+        random: &mut Random,
+    ) {
         let external = external.to_string();
         let rows = 1 << random.below(8);
         let dims = format!("[[{rows}, 4096], [4096, 4096], []]");
         let args = [
-            ("External id", &*external), ("Record function id", "0"),
+            ("External id", &*external),
+            ("Record function id", "0"),
             ("Concrete Inputs", "[\"\", \"\", \"False\"]"),
             ("Input type", "[\"c10::BFloat16\", \"c10::BFloat16\", \"Scalar\"]"),
-            ("Input Strides", "[[4096, 1], [4096, 1], []]"), ("Input Dims", &*dims), ("Ev Idx", &*external),
+            ("Input Strides", "[[4096, 1], [4096, 1], []]"),
+            ("Input Dims", &*dims),
+            ("Ev Idx", &*external),
         ];
         self.complete("cpu_op", name, HOST, (start, duration), &args);
     }
@@ -201,35 +254,75 @@ impl Writer {
         self.complete("cuda_runtime", name, HOST, (start, duration), &args);
     }
 
-    fn kernel(&mut self, name: &str, start: u64, duration: u64, correlation: u64, external: u64, random: &mut Random) {
+    fn kernel(
+        &mut self,
+        name: &str,
+        start: u64,
+        duration: u64,
+        correlation: u64,
+        external: u64,
+        random: &mut Random,
+    ) {
         let (correlation, external) = (correlation.to_string(), external.to_string());
         let blocks = 1 + random.below(16) * 64;
         let (grid, per_sm) = (format!("[{blocks}, 1, 1]"), format!("{:.6}", blocks as f64 / 132.0));
         let args = [
-            ("External id", &*external), ("queued", "0"), ("device", "0"), ("context", "1"), ("stream", "7"),
-            ("correlation", &*correlation), ("registers per thread", "40"), ("shared memory", "49152"),
-            ("blocks per SM", &*per_sm), ("warps per SM", &*per_sm), ("grid", &*grid), ("block", "[128, 1, 1]"),
+            ("External id", &*external),
+            ("queued", "0"),
+            ("device", "0"),
+            ("context", "1"),
+            ("stream", "7"),
+            ("correlation", &*correlation),
+            ("registers per thread", "40"),
+            ("shared memory", "49152"),
+            ("blocks per SM", &*per_sm),
+            ("warps per SM", &*per_sm),
+            ("grid", &*grid),
+            ("block", "[128, 1, 1]"),
             ("est. achieved occupancy %", "37"),
         ];
         self.complete("kernel", name, ("0", "7"), (start, duration), &args);
     }
 
-    fn memcpy(&mut self, start: u64, duration: u64, correlation: u64, external: u64, random: &mut Random) {
+    fn memcpy(
+        &mut self,
+        start: u64,
+        duration: u64,
+        correlation: u64,
+        external: u64,
+        random: &mut Random,
+    ) {
         let (correlation, external) = (correlation.to_string(), external.to_string());
         let bytes = (4 + random.below(1 << 20)).to_string();
         let args = [
-            ("External id", &*external), ("device", "0"), ("context", "1"), ("stream", "7"),
-            ("correlation", &*correlation), ("bytes", &*bytes), ("memory bandwidth (GB/s)", "0.4096"),
+            ("External id", &*external),
+            ("device", "0"),
+            ("context", "1"),
+            ("stream", "7"),
+            ("correlation", &*correlation),
+            ("bytes", &*bytes),
+            ("memory bandwidth (GB/s)", "0.4096"),
         ];
-        self.complete("gpu_memcpy", "Memcpy HtoD (Pinned -> Device)", ("0", "7"), (start, duration), &args);
+        self.complete(
+            "gpu_memcpy",
+            "Memcpy HtoD (Pinned -> Device)",
+            ("0", "7"),
+            (start, duration),
+            &args,
+        );
     }
 
     fn flow(&mut self, phase: char, time: u64, id: u64) {
         let (phase, id, time) = (format!("\"{phase}\""), id.to_string(), micros(time));
         let place = if phase == "\"s\"" { HOST } else { ("0", "7") };
         let mut fields = vec![
-            ("ph", &*phase), ("id", &*id), ("pid", place.0), ("tid", place.1), ("ts", &*time),
-            ("cat", "\"ac2g\""), ("name", "\"ac2g\""),
+            ("ph", &*phase),
+            ("id", &*id),
+            ("pid", place.0),
+            ("tid", place.1),
+            ("ts", &*time),
+            ("cat", "\"ac2g\""),
+            ("name", "\"ac2g\""),
         ];
         if phase == "\"f\"" {
             fields.push(("bp", "\"e\""));
