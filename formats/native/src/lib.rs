@@ -17,6 +17,12 @@
 mod chunk;
 mod codec;
 mod error;
+#[cfg(feature = "reader")]
+mod generated;
+#[cfg(feature = "reader")]
+mod index;
+#[cfg(feature = "reader")]
+mod inspect;
 mod layout;
 #[cfg(feature = "reader")]
 mod mapped_file;
@@ -27,6 +33,11 @@ mod writer;
 
 pub use codec::Encoding;
 pub use error::{Error, Result};
+#[cfg(feature = "reader")]
+pub use inspect::{
+    ColumnDescription, Description, EncodingUse, Finding, RecoverReport, TableDescription,
+    VerifyReport, describe, recover, verify,
+};
 pub use layout::{ChunkKind, FORMAT_VERSION};
 #[cfg(feature = "reader")]
 pub use mapped_file::FileAccess;

@@ -14,5 +14,5 @@ pub(crate) use info::{read_info, write_info};
 pub(crate) use problems::{read_problems, write_problems};
 pub(crate) use shapes::{SHAPE_COLUMNS, ShapeColumns};
 pub(crate) use strings::{StringsReader, write_strings};
-pub(crate) use table_read::{ColumnSlice, TableDecoder, TargetColumn};
+pub(crate) use table_read::{ColumnSlice, TableDecoder, TargetColumn, read_heads};
 pub(crate) use table_write::TableEncoder;

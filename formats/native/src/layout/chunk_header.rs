@@ -161,7 +161,8 @@ impl ChunkHeader {
         Ok(header)
     }
 
-    fn check_bounds(&self) -> Result<(), LayoutError> {
+    /// Whether all lengths and counts are within what the format allows.
+    pub(crate) fn check_bounds(&self) -> Result<(), LayoutError> {
         let bounded = |offset, what, value: u64, limit: u64| {
             if value <= limit {
                 return Ok(());

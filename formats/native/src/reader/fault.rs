@@ -19,6 +19,8 @@ pub(crate) enum FaultKind {
     Missing,
     /// A chunk of a later version.
     UnknownChunk,
+    /// Columns of a later version.
+    UnknownColumn,
     /// The writer did not finish.
     Unfinished,
 }
@@ -79,6 +81,7 @@ impl Fault {
             FaultKind::TornTail => ProblemKind::TornTail,
             FaultKind::Corrupt | FaultKind::Missing => ProblemKind::CorruptChunk,
             FaultKind::UnknownChunk => ProblemKind::UnknownChunk,
+            FaultKind::UnknownColumn => ProblemKind::UnknownColumn,
             FaultKind::Unfinished => ProblemKind::MissingIndex,
         }
     }

@@ -1,6 +1,7 @@
 //! Reading: the chunks of a file, found by scanning, decoded on demand.
 
 mod dictionaries;
+mod end;
 mod fault;
 mod options;
 mod references;
@@ -16,9 +17,12 @@ use underspan_model::Timeline;
 use self::dictionaries::IdMaps;
 pub(crate) use self::fault::{Fault, FaultKind};
 pub use self::options::ReadOptions;
+pub(crate) use self::rows::set_len;
 pub use self::rows::{RowChunk, RowQuery, Rows};
 use self::scan::Scan;
+pub(crate) use self::timeline::column_targets;
 use crate::error::{Error, Result};
+use crate::index;
 use crate::layout::{CHUNK_HEADER_LEN, ChunkHeader, ChunkKind};
 use crate::mapped_file::FileBytes;
 
@@ -42,7 +46,7 @@ struct Head {
 }
 
 /// A chunk and where it lies.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ChunkEntry {
     /// Offset of the header.
     pub(crate) offset: u64,
@@ -68,7 +72,7 @@ impl Reader {
     /// When the file cannot be read, is not a `.uspan` file, or needs a newer program.
     pub fn open(path: &Path, options: &ReadOptions) -> Result<Self> {
         let file = FileBytes::open(path, options.access)?;
-        let scan = Scan::of(file.bytes(), path)?;
+        let scan = Scan::of(file.bytes(), path, !options.ignores_index)?;
         Ok(Self {
             path: path.to_owned(),
             file,
@@ -78,12 +82,56 @@ impl Reader {
         })
     }
 
+    /// Every chunk that is there, in file order.
+    pub(crate) fn chunks(&self) -> &[ChunkEntry] {
+        &self.scan.chunks
+    }
+
+    /// What is wrong between the chunks.
+    pub(crate) fn faults(&self) -> &[Fault] {
+        &self.scan.faults
+    }
+
+    /// Version of the format the file was written in.
+    pub fn version(&self) -> u16 {
+        self.scan.version
+    }
+
+    /// Length of the file.
+    pub fn len_bytes(&self) -> u64 {
+        self.file.bytes().len() as u64
+    }
+
+    /// Whether the writer finished.
+    pub fn is_finished(&self) -> bool {
+        self.scan.is_finished
+    }
+
+    /// Compares the index with the chunks that scanning found, noting what is wrong with it.
+    /// Returns whether there is one and it is sound.
+    pub(crate) fn check_index(&self, faults: &mut Vec<Fault>) -> bool {
+        let Some(trailer) = &self.scan.trailer else { return false };
+        let differs = match index::load(self.file.bytes(), trailer) {
+            Ok(index) if index.chunks == self.scan.chunks => return true,
+            Ok(_) => "others".to_owned(),
+            Err(reason) => reason,
+        };
+        let (what, expected) = ("index", "the chunks of the file");
+        let offset = trailer.index_offset;
+        faults.push(Fault::new(FaultKind::Corrupt, offset, what, expected, differs));
+        false
+    }
+
+    pub(crate) fn check_head_memory(&self) -> Result<()> {
+        self.check_memory(|kind| kind != ChunkKind::Rows)
+    }
+
     /// Everything but event rows, read once.
     fn read_head(&self) -> Result<&Head> {
         if let Some(head) = self.head.get() {
             return Ok(head);
         }
-        self.check_memory(|kind| kind != ChunkKind::Rows)?;
+        self.check_head_memory()?;
         let mut timeline = Timeline::new();
         let mut faults = self.scan.faults.clone();
         let (maps, _) = self.read_dictionaries(&mut timeline, &mut faults)?;
@@ -104,13 +152,18 @@ impl Reader {
         Err(Fault::corrupt(entry, "checksum of a chunk", expected, format!("{computed:08x}")))
     }
 
-    fn payload_unchecked(&self, entry: &ChunkEntry) -> Result<&[u8], Fault> {
+    pub(crate) fn payload_unchecked(&self, entry: &ChunkEntry) -> Result<&[u8], Fault> {
         if !self.file.is_intact() {
             return Err(Fault::corrupt(entry, "file", "its length when opened", "a shorter one"));
         }
-        let start = entry.offset as usize + CHUNK_HEADER_LEN;
-        let end = start + entry.header.payload_len as usize;
-        let payload = self.file.bytes().get(start..end);
+        let chunk = self.file.bytes().get(entry.offset as usize..).unwrap_or_default();
+        // The entry may come from the index.
+        let header = ChunkHeader::parse(chunk)
+            .map_err(|fault| Fault { offset: entry.offset, ..Fault::in_payload(entry, fault) })?;
+        if header != entry.header {
+            return Err(Fault::corrupt(entry, "header of a chunk", "as in the index", "another"));
+        }
+        let payload = chunk.get(CHUNK_HEADER_LEN..CHUNK_HEADER_LEN + header.payload_len as usize);
         payload.ok_or_else(|| Fault::corrupt(entry, "chunk", "all of it", "the end of the file"))
     }
 

@@ -83,7 +83,7 @@ impl<T: Table + Default> RowScratch<T> {
     }
 }
 
-fn set_len(column: ColumnMut<'_>, len: usize) {
+pub(crate) fn set_len(column: ColumnMut<'_>, len: usize) {
     match column {
         ColumnMut::U8(values) => values.resize(len, 0),
         ColumnMut::U32(values) => values.resize(len, 0),
@@ -166,7 +166,7 @@ impl Reader {
     }
 
     /// The chunks with rows of a table, in file order; whatever repeats rows is noted.
-    pub(super) fn row_chunks(
+    pub(crate) fn row_chunks(
         &self,
         kind: TableKind,
         range: Option<Interval>,
@@ -195,7 +195,7 @@ impl Reader {
     }
 
     /// Notes the chunks that this version does not read.
-    pub(super) fn unknown_chunks(&self) -> Vec<Fault> {
+    pub(crate) fn unknown_chunks(&self) -> Vec<Fault> {
         let mut counts: BTreeMap<(u8, u16), (u64, u64)> = BTreeMap::new();
         for entry in &self.scan.chunks {
             let table = TableKind::from_code(entry.header.table);

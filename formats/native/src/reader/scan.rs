@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{ChunkEntry, Fault, FaultKind};
 use crate::error::{LayoutError, Result};
+use crate::index;
 use crate::layout::{
     CHUNK_HEADER_LEN, CHUNK_MAGIC, ChunkHeader, ChunkKind, FILE_HEADER_LEN, FileHeader,
     TRAILER_LEN, Trailer,
@@ -21,13 +22,26 @@ pub(crate) struct Scan {
 }
 
 impl Scan {
-    /// Goes through `file` from the front. Payloads are not looked at.
-    pub(crate) fn of(file: &[u8], path: &Path) -> Result<Self> {
+    /// Takes the chunks from the index, or goes through `file` from the front. Payloads are not
+    /// looked at.
+    pub(crate) fn of(file: &[u8], path: &Path, uses_index: bool) -> Result<Self> {
         let version = FileHeader::parse(file, path)?.version;
         let trailer = Trailer::of_file(file);
         let end = file.len() - if trailer.is_some() { TRAILER_LEN } else { 0 };
         let mut scan =
             Self { version, chunks: Vec::new(), faults: Vec::new(), trailer, is_finished: false };
+        match trailer.as_ref().filter(|_| uses_index).map(|trailer| index::load(file, trailer)) {
+            Some(Ok(index)) => {
+                return Ok(Self { chunks: index.chunks, is_finished: true, ..scan });
+            }
+            Some(Err(reason)) => {
+                let (what, expected) = ("index", "the chunks of the file");
+                let offset = trailer.map_or(0, |trailer| trailer.index_offset);
+                let kind = FaultKind::Unfinished;
+                scan.faults.push(Fault::new(kind, offset, what, expected, reason));
+            }
+            None => {}
+        }
         scan.walk(file.get(..end).unwrap_or_default());
         if !scan.is_finished {
             let (what, expected) = ("closing chunk", "one at the end");
@@ -92,13 +106,14 @@ impl Scan {
     }
 
     fn torn(&mut self, at: usize, count: u64, found: usize, expected: usize) {
-        // After the closing chunk only the index can be torn, and it holds nothing of its own.
-        if self.is_finished {
-            return;
-        }
         let expected = format!("{expected} bytes");
         let found = format!("{found} before the end of the file");
-        let fault = Fault::new(FaultKind::TornTail, at as u64, "chunk", expected, found);
+        // After the closing chunk only the index can be torn, and it holds nothing of its own.
+        let (kind, count, what) = match self.is_finished {
+            true => (FaultKind::Unfinished, 1, "index"),
+            false => (FaultKind::TornTail, count, "chunk"),
+        };
+        let fault = Fault::new(kind, at as u64, what, expected, found);
         self.faults.push(fault.with_count(count));
     }
 }

@@ -9,10 +9,10 @@ use underspan_model::tables::{Table, TableKind};
 use underspan_model::{ColumnMut, ColumnSpec, ProblemKind, Timeline};
 
 use super::references::References;
-use super::{ChunkEntry, Fault, FaultKind, Reader};
-use crate::chunk::{ColumnSlice, EndChunk, TableDecoder, TargetColumn};
+use super::{ChunkEntry, Fault, Reader};
+use crate::chunk::{ColumnSlice, TableDecoder, TargetColumn};
 use crate::error::{Error, Result};
-use crate::layout::{CHUNK_HEADER_LEN, ChunkKind};
+use crate::layout::ChunkKind;
 use crate::writer::is_dimension;
 
 /// One chunk and the part of the columns it fills.
@@ -35,6 +35,10 @@ impl Reader {
     /// # Errors
     /// When it would take more memory than [`crate::ReadOptions::memory_limit`].
     pub fn read_timeline(&self) -> Result<Timeline> {
+        self.read_timeline_with_faults().map(|(timeline, _)| timeline)
+    }
+
+    pub(crate) fn read_timeline_with_faults(&self) -> Result<(Timeline, Vec<Fault>)> {
         self.check_memory(|_| true)?;
         let mut timeline = Timeline::new();
         let mut faults = self.scan.faults.clone();
@@ -71,7 +75,9 @@ impl Reader {
                 remove_rows(timeline.table_mut(kind), &rows);
             }
         }
-        self.check_end(&timeline, &mut faults);
+        if self.options.range.is_none() && self.options.tables.is_none() {
+            self.compare_with_end(|kind| timeline.table(kind).len() as u64, &mut faults);
+        }
 
         let source = self.source_name();
         for fault in &faults {
@@ -85,7 +91,7 @@ impl Reader {
             "a row of the file".to_owned()
         });
         timeline.sort();
-        Ok(timeline)
+        Ok((timeline, faults))
     }
 
     /// Refuses a file whose chunks of the given kinds decode to more than the limit.
@@ -182,43 +188,11 @@ impl Reader {
             .map_err(|fault| Fault::in_payload(entry, fault))?;
         Ok(Decoded { n_unknown_columns, n_dangling: references.settle_targets(&mut job.targets) })
     }
-
-    /// Compares what the writer says it wrote with what there is.
-    fn check_end(&self, timeline: &Timeline, faults: &mut Vec<Fault>) {
-        let is_partial = self.options.range.is_some() || self.options.tables.is_some();
-        let known_loss = faults
-            .iter()
-            .any(|fault| matches!(fault.kind, FaultKind::Corrupt | FaultKind::Missing));
-        let end = self.scan.chunks.iter().rev().find(|entry| entry.header.kind == ChunkKind::End);
-        let Some(entry) = end.filter(|_| !is_partial && !known_loss) else { return };
-        let end = self.payload(entry).and_then(|payload| {
-            EndChunk::read(payload, entry.header.rows)
-                .map_err(|fault| Fault::in_payload(entry, fault))
-        });
-        let end = match end {
-            Ok(end) => end,
-            Err(fault) => return faults.push(fault),
-        };
-        for (code, expected) in end.rows {
-            let Some(kind) = TableKind::from_code(code) else { continue };
-            let found = timeline.table(kind).len() as u64;
-            let n_missing = expected.abs_diff(found);
-            if n_missing > 0 {
-                let offset = entry.offset + CHUNK_HEADER_LEN as u64;
-                let (expected, found) =
-                    (format!("{expected} of {}", kind.name()), found.to_string());
-                faults.push(
-                    Fault::new(FaultKind::Missing, offset, "rows of a table", expected, found)
-                        .with_count(n_missing),
-                );
-            }
-        }
-    }
 }
 
 /// The part `first_row..first_row + rows` of each column, as targets to decode into. The columns
 /// must be that long.
-pub(super) fn column_targets<'a>(
+pub(crate) fn column_targets<'a>(
     specs: &'static [ColumnSpec],
     columns: Vec<ColumnMut<'a>>,
     first_row: usize,

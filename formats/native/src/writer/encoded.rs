@@ -8,11 +8,20 @@ use underspan_model::tables::Table;
 use crate::chunk::TableEncoder;
 use crate::layout::{CHUNK_HEADER_LEN, ChunkHeader, ChunkKind, NO_TIMES, limits};
 
+/// The starts of a chunk's rows: the first, the last, and whether all are in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StartOrder {
+    pub(crate) first: i64,
+    pub(crate) last: i64,
+    pub(crate) is_sorted: bool,
+}
+
 /// A chunk's header and bytes. The bytes begin with room for the header.
 #[derive(Debug)]
 pub(crate) struct EncodedChunk {
     pub(crate) header: ChunkHeader,
     pub(crate) bytes: Vec<u8>,
+    pub(crate) order: StartOrder,
 }
 
 impl Default for EncodedChunk {
@@ -29,7 +38,8 @@ impl Default for EncodedChunk {
             times: NO_TIMES,
             decoded_len: 0,
         };
-        Self { header, bytes: Vec::new() }
+        let order = StartOrder { first: 0, last: 0, is_sorted: true };
+        Self { header, bytes: Vec::new(), order }
     }
 }
 
@@ -52,6 +62,7 @@ impl EncodedChunk {
         self.start(ChunkKind::Rows, table.kind().code());
         self.header.rows = rows.len() as u32;
         self.header.times = time_bounds(table, &rows);
+        self.order = start_order(table, &rows);
         let columns: Vec<_> =
             table.columns().into_iter().map(|column| slice(column, &rows)).collect();
         let row_len: usize = columns.iter().map(|column| column.ty().width()).sum();
@@ -85,6 +96,17 @@ fn slice<'a>(column: ColumnRef<'a>, rows: &Range<usize>) -> ColumnRef<'a> {
         ColumnRef::U64(values) => ColumnRef::U64(&values[rows]),
         ColumnRef::I64(values) => ColumnRef::I64(&values[rows]),
         ColumnRef::F64(values) => ColumnRef::F64(&values[rows]),
+    }
+}
+
+fn start_order(table: &dyn Table, rows: &Range<usize>) -> StartOrder {
+    let starts = table.start_column().and_then(|starts| starts.get(rows.clone()));
+    match starts {
+        Some(starts @ [first, .., last]) => {
+            StartOrder { first: *first, last: *last, is_sorted: starts.is_sorted() }
+        }
+        Some([only]) => StartOrder { first: *only, last: *only, is_sorted: true },
+        _ => StartOrder { first: i64::MIN, last: i64::MIN, is_sorted: true },
     }
 }
 

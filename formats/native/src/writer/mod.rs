@@ -17,7 +17,7 @@ use underspan_model::{
 };
 
 use self::changed_rows::WrittenRows;
-pub(crate) use self::encoded::EncodedChunk;
+pub(crate) use self::encoded::{EncodedChunk, StartOrder};
 pub use self::options::{WriteOptions, WriteSummary};
 #[cfg(feature = "reader")]
 pub use self::whole::write_timeline;
@@ -52,6 +52,8 @@ pub struct Writer<W: Write> {
     end: EndChunk,
     offset: u64,
     chunks: Vec<(u64, ChunkHeader)>,
+    #[cfg(feature = "reader")]
+    tables: std::collections::BTreeMap<u16, crate::index::TableSummary>,
 }
 
 impl Writer<File> {
@@ -92,6 +94,8 @@ impl<W: Write> Writer<W> {
             end: EndChunk::default(),
             offset: FILE_HEADER_LEN as u64,
             chunks: Vec::new(),
+            #[cfg(feature = "reader")]
+            tables: std::collections::BTreeMap::new(),
         })
     }
 
@@ -180,6 +184,8 @@ impl<W: Write> Writer<W> {
         self.chunk.header.rows = self.end.rows.len() as u32;
         self.end.write(&mut self.chunk.bytes);
         self.append_current()?;
+        #[cfg(feature = "reader")]
+        self.write_index()?;
         self.flush()?;
         Ok(WriteSummary { bytes: self.offset, chunks: self.chunks.len() as u64 })
     }
@@ -189,7 +195,10 @@ impl<W: Write> Writer<W> {
         let written = self.end.rows.entry(chunk.header.table).or_default();
         chunk.header.first_row = *written;
         *written += u64::from(chunk.header.rows);
-        self.append(chunk)
+        self.append(chunk)?;
+        #[cfg(feature = "reader")]
+        self.tables.entry(chunk.header.table).or_default().add(&chunk.header, chunk.order);
+        Ok(())
     }
 
     fn write_strings(&mut self, strings: &StringTable) -> Result<()> {
@@ -258,6 +267,21 @@ impl<W: Write> Writer<W> {
         }
         self.dimensions.remember(table, changed);
         self.end.rows.insert(table.kind().code(), table.len() as u64);
+        Ok(())
+    }
+
+    /// Writes the index and the trailer that points to it.
+    #[cfg(feature = "reader")]
+    fn write_index(&mut self) -> Result<()> {
+        self.chunk.start(ChunkKind::Index, 0);
+        let index = crate::index::build(&self.chunks, &self.tables);
+        self.chunk.bytes.extend_from_slice(&index);
+        let index_offset = self.offset;
+        self.append_current()?;
+        let file_len = self.offset + crate::layout::TRAILER_LEN as u64;
+        let trailer = crate::layout::Trailer { index_offset, file_len }.to_bytes();
+        self.sink.write_all(&trailer).map_err(Error::io(&self.path, "write"))?;
+        self.offset = file_len;
         Ok(())
     }
 

@@ -1,6 +1,8 @@
 //! Timelines for the tests of this crate.
 #![allow(dead_code, unreachable_pub, reason = "every test file uses its own part")]
 
+pub mod written;
+
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use underspan_model::tables::Table;
