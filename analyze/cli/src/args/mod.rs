@@ -1,20 +1,26 @@
 //! Arguments as typed. The doc comments are the help.
 
 mod analyze;
+mod classify;
 mod completions;
 mod import;
 mod info;
+mod recover;
 mod stats;
+mod verify;
 
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 pub(crate) use analyze::{AnalyzeArgs, AnalyzeFormat};
+pub(crate) use classify::{ClassifyArgs, ClassifyFormat};
 pub(crate) use completions::CompletionsArgs;
 pub(crate) use import::ImportArgs;
 pub(crate) use info::{InfoArgs, InfoFormat};
+pub(crate) use recover::RecoverArgs;
 pub(crate) use stats::{StatsArgs, StatsFormat};
+pub(crate) use verify::VerifyArgs;
 
 /// Why was this request slow: model, runtime, hardware, or outside?
 ///
@@ -72,6 +78,9 @@ pub(crate) enum Command {
     Analyze(AnalyzeArgs),
     Stats(StatsArgs),
     Import(ImportArgs),
+    Classify(ClassifyArgs),
+    Verify(VerifyArgs),
+    Recover(RecoverArgs),
     Completions(CompletionsArgs),
 }
 

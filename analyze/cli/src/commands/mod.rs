@@ -1,10 +1,13 @@
 //! One file per command: arguments in, effect out.
 
 mod analyze;
+mod classify;
 mod completions;
 mod import;
 mod info;
+mod recover;
 mod stats;
+mod verify;
 
 use anyhow::{Context, Result};
 use underspan_import::{ImportOptions, Imported};
@@ -22,6 +25,9 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         Command::Analyze(args) => analyze::run(args, global),
         Command::Stats(args) => stats::run(args, global),
         Command::Import(args) => import::run(args),
+        Command::Classify(args) => classify::run(args, global),
+        Command::Verify(args) => verify::run(args, global),
+        Command::Recover(args) => recover::run(args),
         Command::Completions(args) => completions::run(args),
     }
 }
