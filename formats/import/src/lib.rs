@@ -11,6 +11,7 @@ mod align;
 mod error;
 mod folder;
 mod foreign;
+mod hook_log;
 mod import;
 mod importer;
 mod input;

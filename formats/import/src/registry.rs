@@ -1,5 +1,6 @@
 //! The list of importers, and the choice among them by content.
 
+use crate::hook_log::HookLog;
 use crate::input::InputFile;
 use crate::kineto::KinetoImporter;
 use crate::native::Native;
@@ -7,7 +8,7 @@ use crate::nsys::NsysSqlite;
 use crate::{ImportError, Importer, Probe, ProbeInput, foreign};
 
 /// Every importer. To add one: write its file, add its line.
-static IMPORTERS: &[&dyn Importer] = &[&Native, &NsysSqlite, &KinetoImporter::new()];
+static IMPORTERS: &[&dyn Importer] = &[&Native, &HookLog, &NsysSqlite, &KinetoImporter::new()];
 
 /// Every importer, in the order in which they are asked.
 pub fn importers() -> &'static [&'static dyn Importer] {
