@@ -10,6 +10,7 @@ use crate::folder::files_in;
 use crate::input::InputFile;
 use crate::native::Native;
 use crate::registry::{importer_for, supported};
+use crate::spans::drop_duplicates;
 use crate::{ImportError, ImportOptions, Importer as _, Progress};
 
 /// What came of several paths.
@@ -84,6 +85,7 @@ pub fn import_paths(
     }) else {
         return Err(nothing(paths, inputs.len(), skipped));
     };
+    drop_duplicates(&mut timeline);
     timeline.sort();
     for error in skipped.iter().filter(|error| !error.is_other_content()) {
         let name = error.path().file_name().unwrap_or_default().to_string_lossy();

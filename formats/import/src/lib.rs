@@ -8,6 +8,7 @@
 //! had to be left out, repaired or doubted is counted in the timeline's problem ledger.
 
 mod align;
+mod dialect;
 mod error;
 mod folder;
 mod foreign;
@@ -15,13 +16,17 @@ mod hook_log;
 mod import;
 mod importer;
 mod input;
+mod json;
 mod kineto;
 mod native;
 mod nsys;
 mod options;
+mod otlp;
 mod progress;
 mod registry;
 mod regular_file;
+mod spans;
+mod triton;
 
 pub use error::ImportError;
 pub use import::{Imported, import_path, import_paths};
@@ -29,5 +34,7 @@ pub use importer::{Importer, Probe, ProbeInput};
 pub use input::{Compression, InputFile};
 pub use kineto::KinetoImporter;
 pub use options::ImportOptions;
+pub use otlp::{OtlpJsonImporter, OtlpProtobufImporter};
 pub use progress::{NoProgress, Progress};
 pub use registry::importers;
+pub use triton::TritonImporter;

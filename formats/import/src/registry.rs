@@ -5,10 +5,20 @@ use crate::input::InputFile;
 use crate::kineto::KinetoImporter;
 use crate::native::Native;
 use crate::nsys::NsysSqlite;
+use crate::otlp::{OtlpJsonImporter, OtlpProtobufImporter};
+use crate::triton::TritonImporter;
 use crate::{ImportError, Importer, Probe, ProbeInput, foreign};
 
 /// Every importer. To add one: write its file, add its line.
-static IMPORTERS: &[&dyn Importer] = &[&Native, &HookLog, &NsysSqlite, &KinetoImporter::new()];
+static IMPORTERS: &[&dyn Importer] = &[
+    &Native,
+    &HookLog,
+    &NsysSqlite,
+    &KinetoImporter::new(),
+    &OtlpJsonImporter,
+    &OtlpProtobufImporter,
+    &TritonImporter,
+];
 
 /// Every importer, in the order in which they are asked.
 pub fn importers() -> &'static [&'static dyn Importer] {
