@@ -8,7 +8,7 @@ const BLOCK_BYTES: usize = 16 << 20;
 /// Room in front of a block for what is left of the window before it: a part of an event.
 const ROOM_BYTES: usize = 1 << 20;
 /// Longest value, such as one event, that is read.
-const VALUE_LIMIT_BYTES: usize = 256 << 20;
+const VALUE_LIMIT_BYTES: usize = 64 << 20;
 
 /// What of the content is in memory.
 pub(super) struct Content {

@@ -117,17 +117,22 @@ impl Facts {
         cursor.at += 1;
         self.devices.clear();
         let mut is_first = true;
+        let mut is_sound = true;
         while cursor.item(&mut is_first)? {
             if cursor.peek()? != b'{' {
                 cursor.skip_value()?;
+                is_sound = false;
                 continue;
             }
-            if let Some(device) = device(cursor, self.devices.len())? {
-                self.devices.retain(|known| known.ordinal != device.ordinal);
-                self.devices.push(device);
+            match device(cursor, self.devices.len())? {
+                Some(device) => {
+                    self.devices.retain(|known| known.ordinal != device.ordinal);
+                    self.devices.push(device);
+                }
+                None => is_sound = false,
             }
         }
-        Ok(Some(()))
+        Ok(is_sound.then_some(()))
     }
 
     fn distributed(&mut self, cursor: &mut Cursor<'_>) -> Step<Option<()>> {
@@ -136,20 +141,22 @@ impl Facts {
         }
         cursor.at += 1;
         let mut is_first = true;
+        let mut is_sound = true;
         while let Some(key) = cursor.key(&mut is_first)? {
             let (key, _) = decode(key);
-            if key == "rank" {
-                let value = cursor.peek().and_then(|_| scalar_text(cursor))?;
-                self.rank = value.as_deref().and_then(|rank| rank.parse().ok());
-                self.set_property("distributed.rank", value);
-            } else if DISTRIBUTED_PROPERTIES.contains(&&*key) {
+            let is_rank = key == "rank";
+            if is_rank || DISTRIBUTED_PROPERTIES.contains(&&*key) {
                 let value = scalar_text(cursor)?;
-                self.set_property(&format!("distributed.{key}"), value);
+                if is_rank {
+                    self.rank = value.as_deref().and_then(|rank| rank.parse().ok());
+                    is_sound &= self.rank.is_some();
+                }
+                is_sound &= self.set_property(&format!("distributed.{key}"), value).is_some();
             } else {
                 cursor.skip_value()?;
             }
         }
-        Ok(Some(()))
+        Ok(is_sound.then_some(()))
     }
 }
 

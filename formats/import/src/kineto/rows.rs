@@ -476,6 +476,9 @@ fn size(size: Dim3) -> Accepted<[u32; 3]> {
 fn describe(event: &Event<'_>, offset: u64) -> String {
     let text = event.name.unwrap_or(event.category_text).bytes;
     let shown = String::from_utf8_lossy(&text[..text.len().min(60)]).into_owned();
-    let more = if text.len() > 60 { "…" } else { "" };
-    format!("at byte {offset}: {shown}{more}")
+    match text.len() {
+        0 => format!("at byte {offset}"),
+        1..=60 => format!("at byte {offset}: {shown}"),
+        _ => format!("at byte {offset}: {shown}…"),
+    }
 }
