@@ -4,10 +4,11 @@ use underspan_model::Timeline;
 use underspan_model::tables::AnnotationKind;
 
 use crate::idle::device_idle;
+use crate::queue_depth::queue_depths;
 use crate::work_reach::WorkReach;
 use crate::{
-    CaptureSummary, Correlation, DeviceIdle, KernelStats, NamedStats, Occupancy, SignedStats,
-    WorkClasses, annotation_stats, api_call_stats, cpu_op_stats,
+    CaptureSummary, Correlation, DeviceIdle, KernelStats, NamedStats, Occupancy, QueueDepth,
+    SignedStats, Steps, WorkClasses, annotation_stats, api_call_stats, cpu_op_stats,
 };
 
 /// What [`Analysis::of`] is asked for beyond the fixed part.
@@ -15,11 +16,13 @@ use crate::{
 pub struct AnalysisOptions {
     /// How many of the longest gaps to keep per device.
     pub longest_gaps: usize,
+    /// Into how many parts to cut the time line of the queue depth.
+    pub queue_depth_bins: usize,
 }
 
 impl Default for AnalysisOptions {
     fn default() -> Self {
-        Self { longest_gaps: 20 }
+        Self { longest_gaps: 20, queue_depth_bins: 200 }
     }
 }
 
@@ -32,6 +35,10 @@ pub struct Analysis {
     pub correlation: Correlation,
     /// From launching call to kernel start; `None` without correlated kernels.
     pub launch_to_start: Option<SignedStats>,
+    /// Launches waiting for the device, by process.
+    pub queue_depths: Vec<QueueDepth>,
+    /// Engine and profiler steps.
+    pub steps: Steps,
     /// What each device and stream did.
     pub occupancy: Occupancy,
     /// Why each device was idle.
@@ -50,12 +57,8 @@ impl Analysis {
     /// Analyzes a timeline on the current rayon pool. The result does not depend on the number
     /// of threads.
     pub fn of(timeline: &Timeline, options: &AnalysisOptions) -> Self {
-        let (host_and_kernels, (correlation, (classes, reach, occupancy))) = rayon::join(
-            || {
-                let kernels = KernelStats::of(timeline);
-                let api_calls = api_call_stats(timeline);
-                (kernels, api_calls, annotation_stats(timeline), cpu_op_stats(timeline))
-            },
+        let (by_name, (correlation, (reach, occupancy))) = rayon::join(
+            || ByName::of(timeline),
             || {
                 rayon::join(
                     || Correlation::of(timeline),
@@ -63,17 +66,34 @@ impl Analysis {
                         let classes = WorkClasses::of(timeline);
                         let reach = WorkReach::of(timeline, &classes);
                         let occupancy = Occupancy::with_reach(timeline, &classes, &reach);
-                        (classes, reach, occupancy)
+                        (reach, occupancy)
                     },
                 )
             },
         );
-        drop(classes);
-        let (kernels, api_calls, annotations, cpu_ops) = host_and_kernels;
-        let (launch_to_start, idle) = rayon::join(
-            || correlation.launch_to_start(timeline),
-            || device_idle(timeline, &correlation, &occupancy, &reach, options.longest_gaps),
+        let ((launch_to_start, queue_depths), (idle, steps)) = rayon::join(
+            || {
+                rayon::join(
+                    || correlation.launch_to_start(timeline),
+                    || queue_depths(timeline, &correlation, options.queue_depth_bins),
+                )
+            },
+            || {
+                rayon::join(
+                    || {
+                        device_idle(
+                            timeline,
+                            &correlation,
+                            &occupancy,
+                            &reach,
+                            options.longest_gaps,
+                        )
+                    },
+                    || Steps::with_reach(timeline, &correlation, &reach),
+                )
+            },
         );
+        let ByName { kernels, api_calls, annotations, cpu_ops } = by_name;
         let summary = CaptureSummary::from_parts(
             timeline,
             &occupancy,
@@ -86,6 +106,8 @@ impl Analysis {
             summary,
             correlation,
             launch_to_start,
+            queue_depths,
+            steps,
             occupancy,
             idle,
             kernels,
@@ -93,5 +115,28 @@ impl Analysis {
             annotations,
             cpu_ops,
         }
+    }
+}
+
+/// Statistics by name.
+struct ByName {
+    kernels: KernelStats,
+    api_calls: Vec<NamedStats>,
+    annotations: Vec<(AnnotationKind, Vec<NamedStats>)>,
+    cpu_ops: Vec<NamedStats>,
+}
+
+impl ByName {
+    fn of(timeline: &Timeline) -> Self {
+        let (kernels, (api_calls, (annotations, cpu_ops))) = rayon::join(
+            || KernelStats::of(timeline),
+            || {
+                rayon::join(
+                    || api_call_stats(timeline),
+                    || rayon::join(|| annotation_stats(timeline), || cpu_op_stats(timeline)),
+                )
+            },
+        );
+        Self { kernels, api_calls, annotations, cpu_ops }
     }
 }

@@ -13,7 +13,9 @@ mod idle;
 mod intervals;
 mod occupancy;
 mod percentile;
+mod queue_depth;
 mod stats;
+mod steps;
 mod summary;
 pub mod trace_builder;
 mod work_class;
@@ -29,10 +31,12 @@ pub use idle::{DeviceIdle, Gap, IdleClass};
 pub use intervals::IntervalList;
 pub use occupancy::{DeviceOccupancy, Occupancy, StreamOccupancy};
 pub use percentile::nearest_rank;
+pub use queue_depth::{DepthBin, QueueDepth};
 pub use stats::{
     DurationStats, KernelStats, NamedStats, ShapeStats, annotation_stats, api_call_stats,
     cpu_op_stats,
 };
+pub use steps::{Step, StepDialect, StepLabel, StepLink, Steps};
 pub use summary::{
     CaptureSummary, CorrelationSummary, DeviceSummary, GraphSummary, MemcpySummary, NamedTotal,
 };

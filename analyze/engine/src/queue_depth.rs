@@ -1,0 +1,269 @@
+//! How many launches were waiting for the device, over time.
+//!
+//! A launch waits from the start of its call until its first work starts. A graph launch is one
+//! launch, however many kernels it owns.
+
+use rayon::prelude::*;
+use underspan_model::{DurationNs, Interval, ProcessId, Timeline, TimestampNs};
+
+use crate::Correlation;
+
+/// Launches waiting for the device in one process.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QueueDepth {
+    /// The process.
+    pub process: ProcessId,
+    /// From the first launch to the start of the last launched work.
+    pub window: Interval,
+    /// Number of launches.
+    pub n_launches: u64,
+    /// Most launches waiting at once.
+    pub max: u64,
+    /// Launches waiting, averaged over the window.
+    pub mean: f64,
+    /// Time of the window in which nothing waited.
+    pub empty: DurationNs,
+    /// The window in equal parts.
+    pub bins: Vec<DepthBin>,
+}
+
+/// Launches waiting in one part of the window.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct DepthBin {
+    /// Most at once.
+    pub max: u64,
+    /// Averaged over the part.
+    pub mean: f64,
+}
+
+/// The queue depth of each process that launched work, in order of their ids; of processes the
+/// source does not give last.
+pub(crate) fn queue_depths(
+    timeline: &Timeline,
+    correlation: &Correlation,
+    n_bins: usize,
+) -> Vec<QueueDepth> {
+    let n_processes = timeline.dimensions.processes.len();
+    let process_of_thread: Vec<u32> = timeline.dimensions.threads.process.clone();
+    let mut processes: Vec<Launches> = vec![Launches::default(); n_processes + 1];
+    for launch in correlation.launches().iter() {
+        let thread = timeline.api_calls.thread[launch.call as usize];
+        let process = process_of_thread.get(thread as usize).copied().unwrap_or(u32::MAX);
+        let call_start = timeline.api_calls.start_ns[launch.call as usize];
+        let launches = &mut processes[(process as usize).min(n_processes)];
+        launches.n += 1;
+        // Work that starts before its call, by an error of the clocks, never waited.
+        if call_start < launch.first_start.as_ns() {
+            launches.starts.push(call_start);
+            launches.ends.push(launch.first_start.as_ns());
+        }
+    }
+    processes
+        .into_par_iter()
+        .enumerate()
+        .filter_map(|(at, launches)| {
+            let process = if at < n_processes { at as u32 } else { u32::MAX };
+            launches.depth(ProcessId::from_raw(process), n_bins)
+        })
+        .collect()
+}
+
+/// When launches began to wait, in order, and when they ceased to.
+#[derive(Debug, Clone, Default)]
+struct Launches {
+    n: u64,
+    starts: Vec<i64>,
+    ends: Vec<i64>,
+}
+
+impl Launches {
+    fn depth(mut self, process: ProcessId, n_bins: usize) -> Option<QueueDepth> {
+        let first = *self.starts.first()?;
+        // On one stream work starts in the order of the calls.
+        if !self.ends.is_sorted() {
+            self.ends.par_sort_unstable();
+        }
+        let last = *self.ends.last()?;
+        let at = TimestampNs::from_ns;
+        let window = Interval::new(at(first), at(last));
+        let mut sums = Sums::new(first, last, n_bins);
+        let (mut starts, mut ends) = (self.starts.iter().peekable(), self.ends.iter().peekable());
+        let mut now = first;
+        let mut depth = 0_u64;
+        loop {
+            // At one instant those that cease come first: they wait no longer.
+            let next = match (starts.peek(), ends.peek()) {
+                (Some(start), Some(end)) if start < end => **start,
+                (_, Some(end)) => **end,
+                (_, None) => break,
+            };
+            sums.add(now, next, depth);
+            now = next;
+            while ends.next_if(|end| **end == now).is_some() {
+                depth = depth.saturating_sub(1);
+            }
+            while starts.next_if(|start| **start == now).is_some() {
+                depth += 1;
+            }
+        }
+        let length = window.duration().as_ns();
+        Some(QueueDepth {
+            process,
+            window,
+            n_launches: self.n,
+            max: sums.max,
+            mean: sums.waited as f64 / length as f64,
+            empty: DurationNs::from_ns(sums.empty),
+            bins: sums.into_bins(),
+        })
+    }
+}
+
+/// Depth times time, over all and per bin.
+struct Sums {
+    first: i64,
+    last: i64,
+    waited: u128,
+    empty: u64,
+    max: u64,
+    bins: Vec<(u64, u128)>,
+    /// The bin in which the last stretch ended, and where it ends itself.
+    bin: usize,
+    bin_end: i64,
+}
+
+impl Sums {
+    fn new(first: i64, last: i64, n_bins: usize) -> Self {
+        let mut sums = Self {
+            first,
+            last,
+            waited: 0,
+            empty: 0,
+            max: 0,
+            bins: vec![(0, 0); n_bins],
+            bin: 0,
+            bin_end: last,
+        };
+        sums.bin_end = sums.end_of(0);
+        sums
+    }
+
+    /// Where a bin ends.
+    fn end_of(&self, bin: usize) -> i64 {
+        let length = self.last.wrapping_sub(self.first) as u64;
+        let n_bins = self.bins.len().max(1) as u128;
+        let offset = u128::from(length) * (bin as u128 + 1) / n_bins;
+        self.first.wrapping_add(offset as i64)
+    }
+
+    /// Counts `depth` launches from `from` to `to`; stretches come one after another.
+    fn add(&mut self, mut from: i64, to: i64, depth: u64) {
+        if from >= to {
+            return;
+        }
+        let length = to.wrapping_sub(from) as u64;
+        self.waited += u128::from(length) * u128::from(depth);
+        self.max = self.max.max(depth);
+        if depth == 0 {
+            self.empty += length;
+        }
+        while from < to && self.bin < self.bins.len() {
+            let until = to.min(self.bin_end);
+            let (max, waited) = &mut self.bins[self.bin];
+            if until > from {
+                *max = depth.max(*max);
+                *waited += u128::from(until.wrapping_sub(from) as u64) * u128::from(depth);
+            }
+            from = until;
+            if until == self.bin_end {
+                self.bin += 1;
+                self.bin_end = self.end_of(self.bin);
+            }
+        }
+    }
+
+    fn into_bins(self) -> Vec<DepthBin> {
+        let mut from = self.first;
+        (0..self.bins.len())
+            .map(|bin| {
+                let end = self.end_of(bin);
+                let length = end.wrapping_sub(from) as u64;
+                from = end;
+                let (max, waited) = self.bins[bin];
+                DepthBin { max, mean: waited as f64 / length.max(1) as f64 }
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace_builder::TraceBuilder;
+    use proptest::prelude::*;
+
+    fn depths(trace: &TraceBuilder, n_bins: usize) -> Vec<QueueDepth> {
+        let t = trace.build();
+        queue_depths(&t, &Correlation::of(&t), n_bins)
+    }
+
+    #[test]
+    fn a_graph_launch_waits_once_until_its_first_kernel() {
+        let mut trace = TraceBuilder::new();
+        trace
+            .api_call("cudaGraphLaunch", 0..5, 1)
+            .kernel("a", 10..20, 1)
+            .kernel("b", 20..30, 1)
+            .launch("c", 4..6, 40..50);
+        let depth = depths(&trace, 2).swap_remove(0);
+        assert_eq!((depth.n_launches, depth.max), (2, 2));
+        assert_eq!(depth.window.duration().as_ns(), 40);
+        // One from 0, two from 4, one from 10 to 40.
+        assert_eq!(depth.mean, (4.0 + 12.0 + 30.0) / 40.0);
+        assert_eq!(
+            depth.bins,
+            [DepthBin { max: 2, mean: 26.0 / 20.0 }, DepthBin { max: 1, mean: 1.0 }]
+        );
+    }
+
+    #[test]
+    fn processes_are_apart_and_nothing_is_no_queue() {
+        let mut trace = TraceBuilder::new();
+        assert!(depths(&trace, 4).is_empty());
+        trace.launch("a", 0..1, 10..20).process(2).launch("b", 5..6, 7..8);
+        let found = depths(&trace, 0);
+        let shown: Vec<_> = found.iter().map(|d| (d.process.raw(), d.max, d.bins.len())).collect();
+        assert_eq!(shown, [(0, 1, 0), (1, 1, 0)]);
+    }
+
+    proptest! {
+        #[test]
+        fn depth_is_that_of_counting_every_instant(
+            launches in prop::collection::vec((0..60_i64, 1..30_i64), 1..30),
+            n_bins in 1..6_usize,
+        ) {
+            let mut trace = TraceBuilder::new();
+            for &(start, wait) in &launches {
+                trace.launch("k", start..start + 1, start + wait..start + wait + 1);
+            }
+            let depth = depths(&trace, n_bins).swap_remove(0);
+            let (first, last) = (depth.window.start().as_ns(), depth.window.end().as_ns());
+            let waiting = |at: i64| {
+                launches.iter().filter(|(start, wait)| *start <= at && at < start + wait).count() as u64
+            };
+            let by_instant: Vec<u64> = (first..last).map(waiting).collect();
+            prop_assert_eq!(depth.max, by_instant.iter().copied().max().unwrap_or(0));
+            let empty = by_instant.iter().filter(|depth| **depth == 0).count() as u64;
+            prop_assert_eq!(depth.empty.as_ns(), empty);
+            let sum: u64 = by_instant.iter().sum();
+            prop_assert_eq!(depth.mean, sum as f64 / by_instant.len() as f64);
+            let length = by_instant.len();
+            for (bin, found) in depth.bins.iter().enumerate() {
+                let part = &by_instant[length * bin / n_bins..length * (bin + 1) / n_bins];
+                prop_assert_eq!(found.max, part.iter().copied().max().unwrap_or(0));
+                let mean = part.iter().sum::<u64>() as f64 / part.len().max(1) as f64;
+                prop_assert_eq!(found.mean, mean);
+            }
+        }
+    }
+}
