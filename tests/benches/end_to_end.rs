@@ -91,7 +91,8 @@ fn repeated(template: &Timeline, at_least: u64) -> Timeline {
     for copy in 1..copies {
         let mut part = template.clone();
         for table in part.tables_mut() {
-            shift(table, copy as i64 * period_ns, copy as u32 * ids_per_copy);
+            let mut noise = Noise(copy);
+            shift(table, copy as i64 * period_ns, copy as u32 * ids_per_copy, &mut noise);
         }
         append_rows(&mut whole, &mut part);
     }
@@ -99,12 +100,27 @@ fn repeated(template: &Timeline, at_least: u64) -> Timeline {
     whole
 }
 
-fn shift(table: &mut dyn Table, by_ns: i64, ids_by: u32) {
+/// Timer noise: without it a repeated stream would compress to nothing.
+struct Noise(u64);
+
+impl Noise {
+    /// Uniform in `0..64`: two ticks of a GPU's 32 ns timer.
+    fn next(&mut self) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 >> 58
+    }
+}
+
+fn shift(table: &mut dyn Table, by_ns: i64, ids_by: u32, noise: &mut Noise) {
     let specs = table.specs();
     for (spec, column) in specs.iter().zip(table.columns_mut()) {
         match (spec.name, column) {
             ("start_ns" | "time_ns", ColumnMut::I64(values)) => {
-                values.iter_mut().for_each(|value| *value += by_ns);
+                values.iter_mut().for_each(|value| *value += by_ns + noise.next() as i64);
+            }
+            ("duration_ns", ColumnMut::U64(values)) => {
+                values.iter_mut().for_each(|value| *value += noise.next());
             }
             ("correlation_id", ColumnMut::U32(values)) => {
                 values.iter_mut().filter(|id| **id != NONE_U32).for_each(|id| *id += ids_by);

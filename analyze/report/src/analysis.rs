@@ -30,6 +30,7 @@ pub fn analysis_document(
     sections::capture(&mut document, timeline, &analysis.summary);
     sections::overview(&mut document, timeline, analysis);
     let tables = [
+        ("ENGINE STEPS", StatsReport::Steps),
         ("WHERE GPU TIME WENT", StatsReport::Kernels),
         ("STREAMS", StatsReport::Streams),
         ("COPIES", StatsReport::Copies),

@@ -8,6 +8,7 @@ mod gaps;
 mod kernels;
 mod operators;
 mod shapes;
+mod steps;
 mod streams;
 mod table;
 
@@ -60,6 +61,8 @@ stats_reports! {
     Operators = "operators", "host time by framework operator", operators::table;
     /// Annotations by name.
     Annotations = "annotations", "NVTX ranges and framework annotations by name", annotations::table;
+    /// Engine steps by kind.
+    Steps = "steps", "engine steps with batch size, host and GPU time", steps::table;
     /// Devices.
     Devices = "devices", "busy, idle and overlapped time by device", devices::table;
     /// Streams.
