@@ -137,6 +137,7 @@ impl Cell {
             Self::Time(time) => time.to_string(),
             Self::Size(size) => size.to_string(),
             Self::Share(share) => percent(*share),
+            Self::Rate(rate) if *rate < 1e8 => format!("{:.1} MB/s", rate / 1e6),
             Self::Rate(rate) => format!("{:.1} GB/s", rate / 1e9),
             Self::Missing => "-".to_owned(),
         }
