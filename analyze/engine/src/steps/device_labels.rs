@@ -1,10 +1,12 @@
 //! Step labels on the device: the profiler projects a label onto the streams that ran its work,
 //! once per stream.
 
+use std::collections::VecDeque;
+
 use hashbrown::HashMap;
 use underspan_model::{NONE_U64, StringId};
 
-use super::find::{DeviceLabel, HostStep};
+use super::find::{DeviceLabel, HostLabel};
 
 /// One label on all the streams it was projected onto.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,33 +59,32 @@ pub(super) fn group_labels(labels: &[DeviceLabel]) -> Vec<LabelGroup> {
     groups
 }
 
-/// For each step the group that is its projection: the one with its external id, otherwise the
-/// first of its name that no earlier step has and that does not start before it.
-pub(super) fn match_groups(steps: &[HostStep], groups: &[LabelGroup]) -> Vec<Option<usize>> {
+/// For each group the step whose label it projects: the label with its external id, otherwise
+/// the first of its name that no earlier group has and that does not start after it.
+pub(super) fn match_groups(labels: &[HostLabel], groups: &[LabelGroup]) -> Vec<Option<usize>> {
     let mut by_id: HashMap<(StringId, u64), usize> = HashMap::new();
-    let mut by_name: HashMap<StringId, Vec<usize>> = HashMap::new();
+    let mut by_name: HashMap<StringId, VecDeque<usize>> = HashMap::new();
     for (at, group) in groups.iter().enumerate() {
         if group.external_id == NONE_U64 {
-            by_name.entry(group.name).or_default().push(at);
+            by_name.entry(group.name).or_default().push_back(at);
         } else {
             by_id.insert((group.name, group.external_id), at);
         }
     }
-    let mut next_of_name: HashMap<StringId, usize> = HashMap::new();
-    let mut match_step = |step: &HostStep| {
-        if step.external_id != NONE_U64
-            && let Some(at) = by_id.remove(&(step.name, step.external_id))
+    let mut step_of_group = vec![None; groups.len()];
+    for label in labels {
+        let mut group = by_id.remove(&(label.name, label.external_id));
+        if group.is_none()
+            && let Some(waiting) = by_name.get_mut(&label.name)
         {
-            return Some(at);
+            while waiting.front().is_some_and(|at| groups[*at].start_ns < label.start_ns) {
+                waiting.pop_front();
+            }
+            group = waiting.pop_front();
         }
-        let candidates = by_name.get(&step.name)?;
-        let next = next_of_name.entry(step.name).or_insert(0);
-        while groups[*candidates.get(*next)?].start_ns < step.start_ns {
-            *next += 1;
+        if let Some(group) = group {
+            step_of_group[group] = Some(label.step);
         }
-        let at = *candidates.get(*next)?;
-        *next += 1;
-        Some(at)
-    };
-    steps.iter().map(&mut match_step).collect()
+    }
+    step_of_group
 }

@@ -1,6 +1,8 @@
 //! From annotations to steps: which labels name a step, and which of them name the same one.
 
-use underspan_model::tables::AnnotationKind;
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use underspan_model::tables::{AnnotationKind, Rung, StepKind};
 use underspan_model::{NONE_U32, NONE_U64, StringId, Timeline};
 
 use super::label::{StepDialect, StepLabel};
@@ -28,26 +30,51 @@ pub(super) struct DeviceLabel {
     pub(super) external_id: u64,
 }
 
+/// A label of a step on the host: the step's own or one inside it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct HostLabel {
+    pub(super) step: usize,
+    pub(super) start_ns: i64,
+    pub(super) name: StringId,
+    pub(super) external_id: u64,
+}
+
+/// Steps of one level.
+#[derive(Debug, Default)]
+pub(super) struct HostSteps {
+    /// In order of start; on one thread no two overlap.
+    pub(super) steps: Vec<HostStep>,
+    /// Their labels, in order of start.
+    pub(super) labels: Vec<HostLabel>,
+}
+
 /// What the annotations of a capture say about steps.
 #[derive(Debug, Default)]
 pub(super) struct FoundSteps {
-    /// In order of start; on one thread no two of one level overlap.
-    pub(super) serving: Vec<HostStep>,
-    /// The profiler's own steps, likewise.
-    pub(super) profiler: Vec<HostStep>,
+    /// Iterations of engines.
+    pub(super) serving: HostSteps,
+    /// The profiler's own steps.
+    pub(super) profiler: HostSteps,
     /// Step labels on the device, in order of start.
     pub(super) device_labels: Vec<DeviceLabel>,
-    /// Labels inside another step's label that name the same step.
-    pub(super) n_nested: u64,
+}
+
+impl HostSteps {
+    /// Labels inside another step's label, which name the same step.
+    pub(super) fn n_nested(&self) -> u64 {
+        (self.labels.len() - self.steps.len()) as u64
+    }
 }
 
 /// Finds the steps of a timeline: the hook's, and for every process without a hook those its
 /// labels name.
 pub(super) fn find_steps(timeline: &Timeline) -> FoundSteps {
-    let mut found = FoundSteps { serving: hook_steps(timeline), ..FoundSteps::default() };
+    let mut serving = hook_steps(timeline);
+    let mut profiler = Vec::new();
+    let mut device_labels = Vec::new();
     let mut has_hook = vec![false; timeline.dimensions.processes.len() + 1];
     let slot = |process: u32| (process as usize).min(timeline.dimensions.processes.len());
-    for step in &found.serving {
+    for step in &serving {
         has_hook[slot(step.process)] = true;
     }
 
@@ -57,7 +84,7 @@ pub(super) fn find_steps(timeline: &Timeline) -> FoundSteps {
         let end_ns = row.start_ns.saturating_add_unsigned(row.duration_ns);
         let name = StringId::from_raw(row.name);
         match row.annotation_kind() {
-            AnnotationKind::GpuUser => found.device_labels.push(DeviceLabel {
+            AnnotationKind::GpuUser => device_labels.push(DeviceLabel {
                 start_ns: row.start_ns,
                 end_ns,
                 stream: row.stream,
@@ -79,16 +106,14 @@ pub(super) fn find_steps(timeline: &Timeline) -> FoundSteps {
                     name,
                     label,
                     external_id: row.external_id,
-                    rung: underspan_model::tables::Rung::Counts.code(),
+                    rung: Rung::Counts.code(),
                 };
-                let level =
-                    if label.is_serving() { &mut found.serving } else { &mut found.profiler };
+                let level = if label.is_serving() { &mut serving } else { &mut profiler };
                 level.push(step);
             }
         }
     }
-    found.n_nested = merge_nested(&mut found.serving) + merge_nested(&mut found.profiler);
-    found
+    FoundSteps { serving: merge_nested(serving), profiler: merge_nested(profiler), device_labels }
 }
 
 /// Steps the hook recorded.
@@ -96,7 +121,7 @@ fn hook_steps(timeline: &Timeline) -> Vec<HostStep> {
     let some_u64 = |value: u64| (value != NONE_U64).then_some(value);
     let some_u32 = |value: u32| (value != NONE_U32).then_some(u64::from(value));
     let row = |row: underspan_model::tables::Step| {
-        let kind = underspan_model::tables::StepKind::from_code(row.kind);
+        let kind = StepKind::from_code(row.kind);
         let (context, generation) =
             (some_u32(row.context_requests), some_u32(row.generation_requests));
         HostStep {
@@ -122,32 +147,37 @@ fn hook_steps(timeline: &Timeline) -> Vec<HostStep> {
 }
 
 /// Keeps of labels that lie within one another on a thread the outermost, which takes from the
-/// inner ones what it does not say itself: engines name one iteration at several places. Returns
-/// how many were inner ones.
-fn merge_nested(steps: &mut Vec<HostStep>) -> u64 {
+/// inner ones what it does not say itself: engines name one iteration at several places.
+fn merge_nested(mut labels: Vec<HostStep>) -> HostSteps {
     // Of labels that start together the longer one is outside.
-    steps.sort_by_key(|step| (step.start_ns, std::cmp::Reverse(step.end_ns)));
-    let before = steps.len();
-    let mut last_of_thread = hashbrown::HashMap::<(u32, u32), usize>::new();
-    let mut kept: Vec<HostStep> = Vec::with_capacity(steps.len());
-    for step in steps.drain(..) {
-        let last = last_of_thread.get(&(step.process, step.thread)).copied();
-        if let Some(outer) = last.and_then(|last| kept.get_mut(last))
-            && step.start_ns < outer.end_ns
+    labels.sort_by_key(|label| (label.start_ns, std::cmp::Reverse(label.end_ns)));
+    let mut last_of_thread: HashMap<(u32, u32), usize, FixedState> = HashMap::default();
+    let mut found = HostSteps::default();
+    for label in labels {
+        let of_step = |step| HostLabel {
+            step,
+            start_ns: label.start_ns,
+            name: label.name,
+            external_id: label.external_id,
+        };
+        let last = last_of_thread.get(&(label.process, label.thread)).copied();
+        if let Some(at) = last
+            && let Some(outer) = found.steps.get_mut(at)
+            && label.start_ns < outer.end_ns
         {
-            if step.end_ns <= outer.end_ns {
-                // Two identical labels name one step only when one is inside the other.
-                outer.label.fill_from(&step.label);
+            if label.end_ns <= outer.end_ns {
+                outer.label.fill_from(&label.label);
+                found.labels.push(of_step(at));
                 continue;
             }
-            // They overlap by mistake of a clock or a cut: the earlier one ends where this begins.
-            outer.end_ns = step.start_ns;
+            // They overlap where clocks or cuts are wrong: the earlier one ends where this begins.
+            outer.end_ns = label.start_ns;
         }
-        last_of_thread.insert((step.process, step.thread), kept.len());
-        kept.push(step);
+        last_of_thread.insert((label.process, label.thread), found.steps.len());
+        found.labels.push(of_step(found.steps.len()));
+        found.steps.push(label);
     }
-    *steps = kept;
-    (before - steps.len()) as u64
+    found
 }
 
 /// The label of every name that an annotation has, read once.

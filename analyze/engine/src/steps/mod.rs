@@ -16,7 +16,7 @@ pub use label::{StepDialect, StepLabel};
 use crate::work_reach::WorkReach;
 use crate::{Correlation, DeviceWork};
 use device_labels::{LabelGroup, group_labels, match_groups};
-use find::{DeviceLabel, HostStep, find_steps};
+use find::{DeviceLabel, HostStep, HostSteps, find_steps};
 use owner::{CallOwners, LabelOwners};
 use step_work::{StepWork, sum_by_step};
 
@@ -105,13 +105,14 @@ impl Steps {
                 StepLabel::parse(name).is_some_and(|label| !label.is_serving())
             });
         let n_groups = profiler_groups.len() + serving_groups.len();
-        let link = |steps: Vec<HostStep>, groups: &[LabelGroup]| {
+        let n_nested_labels = found.serving.n_nested() + found.profiler.n_nested();
+        let link = |steps: HostSteps, groups: &[LabelGroup]| {
             Linker { timeline, correlation, reach }.link(steps, groups)
         };
         Self {
             serving: link(found.serving, &serving_groups),
             profiler: link(found.profiler, &profiler_groups),
-            n_nested_labels: found.n_nested,
+            n_nested_labels,
             n_repeated_device_labels: (found.device_labels.len() - n_groups) as u64,
         }
     }
@@ -129,7 +130,8 @@ struct Linker<'a> {
 }
 
 impl Linker<'_> {
-    fn link(&self, mut steps: Vec<HostStep>, groups: &[LabelGroup]) -> Vec<Step> {
+    fn link(&self, found: HostSteps, groups: &[LabelGroup]) -> Vec<Step> {
+        let HostSteps { mut steps, labels } = found;
         if steps.is_empty() && groups.is_empty() {
             return Vec::new();
         }
@@ -147,13 +149,7 @@ impl Linker<'_> {
             .collect();
 
         // What the calls do not tell, labels on the device may.
-        let matched = match_groups(&steps, groups);
-        let mut step_of_group = vec![None; groups.len()];
-        for (step, group) in matched.iter().enumerate() {
-            if let Some(group) = group {
-                step_of_group[*group] = Some(step);
-            }
-        }
+        let step_of_group = match_groups(&labels, groups);
         let mut labelled: Vec<(u32, DeviceLabel)> = Vec::new();
         for (group, step) in groups.iter().zip(&step_of_group) {
             let step = step.unwrap_or_else(|| {
@@ -288,6 +284,7 @@ mod tests {
             .annotation(AnnotationKind::User, "ProfilerStep#3", 0..300)
             .annotation(AnnotationKind::User, "step[MIXED bs=5]", 0..100)
             .annotation(AnnotationKind::User, "step[DECODE bs=4 forward_id=9]", 0..90)
+            .annotation(AnnotationKind::GpuUser, "step[DECODE bs=4 forward_id=9]", 20..50)
             .launch("a", 10..12, 20..50);
         let (_, steps) = steps(&trace);
         assert_eq!(show(&steps.serving), ["mixed 0..100 launches 1 30 30 20..50"]);
