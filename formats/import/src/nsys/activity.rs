@@ -56,6 +56,7 @@ fn kernels(database: &Database, context: &mut Context<'_>) -> Result<(), ImportE
         "graphNodeId",
     ];
     let mut shapes = Shapes::default();
+    context.timeline.kernels.reserve(database.rows_to_reserve(KERNEL));
     for_each_row(database, context, KERNEL, &columns, |context, cells| {
         let (start_ns, duration_ns) = cells.span(0, context)?;
         let (stream, correlation_id) = stream(cells, context)?;
@@ -100,6 +101,7 @@ fn memcpys(database: &Database, context: &mut Context<'_>) -> Result<(), ImportE
     ];
     let copies = labels(database, context, "ENUM_CUDA_MEMCPY_OPER", copy_kind)?;
     let memories = labels(database, context, "ENUM_CUDA_MEM_KIND", memory_kind)?;
+    context.timeline.memcpys.reserve(database.rows_to_reserve(MEMCPY));
     for_each_row(database, context, MEMCPY, &columns, |context, cells| {
         let (start_ns, duration_ns) = cells.span(0, context)?;
         let (stream, correlation_id) = stream(cells, context)?;
@@ -147,6 +149,7 @@ fn memsets(database: &Database, context: &mut Context<'_>) -> Result<(), ImportE
         "graphNodeId",
     ];
     let memories = labels(database, context, "ENUM_CUDA_MEM_KIND", memory_kind)?;
+    context.timeline.memsets.reserve(database.rows_to_reserve(MEMSET));
     for_each_row(database, context, MEMSET, &columns, |context, cells| {
         let (start_ns, duration_ns) = cells.span(0, context)?;
         let (stream, correlation_id) = stream(cells, context)?;

@@ -17,6 +17,8 @@ pub(super) const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 const HEADER_BYTES: usize = 100;
 /// Longest text or row SQLite may build for us. Demangled kernel names reach tens of kilobytes.
 const LONGEST_VALUE_BYTES: i32 = 64 << 20;
+/// Bytes a row of events takes at least in real exports.
+const USUAL_ROW_BYTES: u64 = 24;
 /// Most characters of SQLite's own words in a message.
 const LONGEST_QUOTE: usize = 200;
 
@@ -24,6 +26,7 @@ const LONGEST_QUOTE: usize = 200;
 #[derive(Debug)]
 pub(super) struct Database {
     connection: Connection,
+    file_bytes: u64,
     tables: BTreeMap<String, Vec<Column>>,
 }
 
@@ -41,7 +44,7 @@ impl Database {
         check_header(path, input.head(), input.file_bytes())?;
         let connection = connect(path)?;
         let tables = tables(&connection).map_err(|e| unreadable(path, e))?;
-        Ok(Self { connection, tables })
+        Ok(Self { connection, file_bytes: input.file_bytes(), tables })
     }
 
     /// The connection.
@@ -68,6 +71,12 @@ impl Database {
     pub(super) fn has_rows(&self, table: &str) -> bool {
         let sql = format!("SELECT 1 FROM {} LIMIT 1", quoted(table));
         self.columns(table).is_some() && self.connection.query_row(&sql, [], |_| Ok(())).is_ok()
+    }
+
+    /// How many rows to make room for: never more than the file has room for.
+    pub(super) fn rows_to_reserve(&self, table: &str) -> usize {
+        let bound = self.row_bound(table).min(self.file_bytes / USUAL_ROW_BYTES);
+        usize::try_from(bound).unwrap_or(0)
     }
 
     /// How many rows a table has at most, as far as that is cheap to tell.

@@ -28,6 +28,7 @@ pub(super) fn read_api_calls(
     let columns =
         ["start", "end", "globalTid", "correlationId", "nameId", "eventClass", "returnValue"];
     let mut last: Option<(StringId, StringId)> = None;
+    context.timeline.api_calls.reserve(database.rows_to_reserve(RUNTIME));
     for_each_row(database, context, RUNTIME, &columns, |context, cells| {
         let (start_ns, duration_ns) = cells.span(0, context)?;
         let thread = thread(cells, 2, context)?;

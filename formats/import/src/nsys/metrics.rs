@@ -25,6 +25,7 @@ pub(super) fn read(database: &Database, context: &mut Context<'_>) -> Result<(),
     let names = names(database, context)?;
     let mut tracks = HashMap::<(i64, i64), u32, foldhash::fast::FixedState>::default();
     let columns = ["timestamp", "typeId", "metricId", "value"];
+    context.timeline.counters.reserve(database.rows_to_reserve(SAMPLES));
     for_each_row(database, context, SAMPLES, &columns, |context, cells| {
         let time_ns = cells.integer(0)?.ok_or(ProblemKind::MissingTimestamp)?;
         let kind = cells.integer(1)?.unwrap_or(0);

@@ -30,6 +30,7 @@ const DOMAIN: i64 = 75;
 pub(super) fn read(database: &Database, context: &mut Context<'_>) -> Result<(), ImportError> {
     let columns = ["start", "end", "eventType", "text", "textId", "globalTid", "domainId"];
     let mut domains = Domains::default();
+    context.timeline.annotations.reserve(database.rows_to_reserve(TABLE));
     for_each_row(database, context, TABLE, &columns, |context, cells| {
         let kind = match cells.integer(2)? {
             Some(DOMAIN) => {
