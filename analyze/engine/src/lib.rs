@@ -6,6 +6,7 @@
 //! the current rayon pool, and gives the same result at any number of threads.
 
 mod analysis;
+mod attribution;
 mod correlation;
 mod device_work;
 mod exact_ranks;
@@ -22,6 +23,7 @@ mod work_class;
 mod work_reach;
 
 pub use analysis::{Analysis, AnalysisOptions};
+pub use attribution::WorkAttribution;
 pub use correlation::{
     CallKind, CallNames, Correlation, Launch, LaunchTable, Unlaunched, UnlaunchedCounts,
 };
