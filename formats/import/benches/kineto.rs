@@ -6,16 +6,53 @@ mod kineto_json;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::time::Instant;
 
 use divan::Bencher;
 use divan::counter::BytesCount;
 use kineto_json::Layout;
 use underspan_import::{ImportOptions, NoProgress, import_path};
+use underspan_model::Timeline;
 
 const OPERATORS: usize = 150_000;
 
 fn main() {
     divan::main();
+    print_ratios();
+}
+
+/// The best of some rounds against the best of the yardstick, taken in turns: these machines vary
+/// too much from minute to minute for anything else.
+#[expect(clippy::print_stdout, reason = "a bench says what it measured")]
+fn print_ratios() {
+    const ROUNDS: usize = 5;
+    let sample = sample(Layout::Kineto);
+    let mut best = [f64::INFINITY; 3];
+    for _ in 0..ROUNDS {
+        for (best, threads) in best.iter_mut().zip([0, 1, 2]) {
+            let begin = Instant::now();
+            match threads {
+                0 => drop(divan::black_box(parse_generically(sample))),
+                threads => drop(divan::black_box(import_with(sample, threads))),
+            }
+            *best = best.min(begin.elapsed().as_secs_f64());
+        }
+    }
+    let [generic, one, two] = best.map(|seconds| sample.bytes as f64 / 1e6 / seconds);
+    println!("serde_json::Value {generic:.0} MB/s");
+    println!("import, 1 thread  {one:.0} MB/s, {:.1} times as fast", one / generic);
+    println!("import, 2 threads {two:.0} MB/s, {:.1} times as fast", two / generic);
+}
+
+fn import_with(sample: &Sample, threads: usize) -> Timeline {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+    pool.install(|| import_path(&sample.path, &ImportOptions::default(), &NoProgress))
+        .expect("the sample is sound")
+}
+
+fn parse_generically(sample: &Sample) -> serde_json::Value {
+    let text = std::fs::read(&sample.path).expect("the sample is there");
+    serde_json::from_slice(&text).expect("the sample is sound")
 }
 
 struct Sample {
@@ -37,11 +74,7 @@ fn sample(layout: Layout) -> &'static Sample {
 
 fn import(bencher: Bencher<'_, '_>, layout: Layout, threads: usize) {
     let sample = sample(layout);
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
-    bencher.counter(BytesCount::new(sample.bytes)).bench(|| {
-        pool.install(|| import_path(&sample.path, &ImportOptions::default(), &NoProgress))
-            .expect("the sample is sound")
-    });
+    bencher.counter(BytesCount::new(sample.bytes)).bench(|| import_with(sample, threads));
 }
 
 #[divan::bench(args = [1, 2], sample_count = 5, sample_size = 1)]
@@ -68,8 +101,5 @@ fn import_indented(bencher: Bencher<'_, '_>, threads: usize) {
 #[divan::bench(sample_count = 3, sample_size = 1)]
 fn serde_json_value(bencher: Bencher<'_, '_>) {
     let sample = sample(Layout::Kineto);
-    bencher.counter(BytesCount::new(sample.bytes)).bench(|| {
-        let text = std::fs::read(&sample.path).expect("the sample is there");
-        serde_json::from_slice::<serde_json::Value>(&text).expect("the sample is sound")
-    });
+    bencher.counter(BytesCount::new(sample.bytes)).bench(|| parse_generically(sample));
 }

@@ -296,10 +296,17 @@ fn arg(choices: &mut Choices<'_>) -> (&'static str, &'static str) {
     (key, value)
 }
 
+/// How events of a kind look: their keys in order, their arguments, the space between tokens.
+struct Look<'t> {
+    keys: Vec<&'t str>,
+    args: Vec<(&'t str, &'t str)>,
+    space: &'t str,
+}
+
 /// A document of events that mostly share a few shapes, as real ones do, and sometimes are
 /// strange or broken.
 fn document(choices: &mut Choices<'_>) -> String {
-    let shapes: Vec<(Vec<&str>, Vec<(&str, &str)>, &str)> = (0..1 + choices.below(4))
+    let shapes: Vec<Look<'_>> = (0..1 + choices.below(4))
         .map(|_| {
             let mut keys = vec!["ph", "cat", "name", "pid", "tid", "ts", "dur", "args"];
             for at in (1..keys.len()).rev() {
@@ -314,7 +321,7 @@ fn document(choices: &mut Choices<'_>) -> String {
                 keys.push(choices.pick(&["id", "bp", "ts", "name", "s", "args"]));
             }
             let args = (0..choices.below(9)).map(|_| arg(choices)).collect();
-            (keys, args, choices.pick(&["", " ", "\n    ", "\t"]))
+            Look { keys, args, space: choices.pick(&["", " ", "\n    ", "\t"]) }
         })
         .collect();
     let mut text = String::from(choices.pick(&[
@@ -331,7 +338,7 @@ fn document(choices: &mut Choices<'_>) -> String {
             text.push_str(choices.pick(&["null", "[]", "5", "{}", "\"x\"", "{\"ph\" \"X\"}", "]"]));
             continue;
         }
-        let (keys, args, space) = &shapes[choices.below(shapes.len())];
+        let Look { keys, args, space } = &shapes[choices.below(shapes.len())];
         text.push('{');
         for (at, key) in keys.iter().enumerate() {
             let comma = if at == 0 { "" } else { "," };

@@ -9,6 +9,7 @@ use underspan_import::{ImportOptions, NoProgress, import_path};
 use underspan_model::tables::{AnnotationKind, CpuOpKind, MemcpyKind};
 use underspan_model::{DeviceId, NONE_U32, NONE_U64, ShapeId, StreamId, StringId, Timeline};
 
+#[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 fn shared() -> Option<PathBuf> {
     let shared = std::env::var_os("UNDERSPAN_SHARED")
         .map(PathBuf::from)

@@ -135,14 +135,14 @@ impl Blocks {
 pub(super) fn decoder_for<R: Read>(file: R, compression: Compression) -> io::Result<Decoder<R>> {
     Ok(match compression {
         Compression::None => Decoder::Plain(file),
-        Compression::Gzip => Decoder::Gzip(GzipReader::new(file)),
+        Compression::Gzip => Decoder::Gzip(Box::new(GzipReader::new(file))),
         Compression::Zstd => Decoder::Zstd(zstd::stream::read::Decoder::new(file)?),
     })
 }
 
 pub(super) enum Decoder<R> {
     Plain(R),
-    Gzip(GzipReader<R>),
+    Gzip(Box<GzipReader<R>>),
     Zstd(zstd::stream::read::Decoder<'static, BufReader<R>>),
 }
 

@@ -11,6 +11,7 @@ use super::parts::{Reading, StopReason, Workshop};
 use super::skipper::Skipper;
 use crate::importer::timeline_of;
 use crate::input::{Ending, InputFile};
+use crate::registry::supported;
 use crate::{ImportError, ImportOptions, Progress};
 use underspan_model::{ProblemKind, Timeline};
 
@@ -281,12 +282,15 @@ impl Document<'_> {
         if self.assembly.n_events > malformed {
             return Ok(());
         }
-        Err(ImportError::Malformed {
-            path: self.path.to_owned(),
-            offset: 0,
-            expected: "an array of trace events".to_owned(),
-            found: format!("an array of {} other values", self.assembly.n_events),
-        })
+        let found = format!(
+            "a JSON array without a trace event among {n} values",
+            n = self.assembly.n_events
+        );
+        Err(self.unrecognised(found))
+    }
+
+    fn unrecognised(&self, found: String) -> ImportError {
+        ImportError::Unrecognised { path: self.path.to_owned(), found, supported: supported() }
     }
 
     fn no_events(&self) -> ImportError {
@@ -297,12 +301,7 @@ impl Document<'_> {
                 hint: "import the Kineto trace that was recorded with it",
             };
         }
-        ImportError::Malformed {
-            path: self.path.to_owned(),
-            offset: self.content.offset(),
-            expected: "a \"traceEvents\" array".to_owned(),
-            found: "a JSON object without one".to_owned(),
-        }
+        self.unrecognised("a JSON object without \"traceEvents\"".to_owned())
     }
 
     fn fault(&self, fault: Fault) -> ImportError {

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use underspan_model::tables::{CounterKind, CounterTrack};
 use underspan_model::{DeviceId, NONE_U32, NONE_U64, ProblemKind, ProcessId, StringId, Timeline};
 
 use super::assembly::Assembly;
@@ -287,7 +288,15 @@ fn tracks(assembly: &mut Assembly, pids: &BTreeMap<IdKey, ProcessId>) {
             NONE_U32 => DeviceId::NONE,
             ordinal => dimensions.device_id(assembly.source, ordinal),
         };
-        ids.push(dimensions.counter_track_id(name, unit, device, process).raw());
+        let track = CounterTrack {
+            name: name.raw(),
+            unit: unit.raw(),
+            device: device.raw(),
+            process: process.raw(),
+            source: assembly.source.raw(),
+            kind: CounterKind::Gauge.code(),
+        };
+        ids.push(dimensions.counter_track(track).raw());
     }
     renumber(&mut counters.track, &ids);
 }

@@ -20,7 +20,7 @@
 //!
 //! | `ph` | becomes |
 //! |---|---|
-//! | `X`, `B`+`E` | a row of the table its `cat` names, see [`category`](self) |
+//! | `X`, `B`+`E` | a row of the table its `cat` names |
 //! | `C`, `i` of the allocator | counter samples |
 //! | `M` | names of processes and threads |
 //! | `s` `t` `f` | nothing: flow arrows repeat the correlation id; counted as a property |
@@ -34,7 +34,9 @@
 //!
 //! The content goes through a window of some megabytes, so memory holds the rows and two windows,
 //! whatever the file's size and compression. The events of a window are parsed in parts on all
-//! threads; see [`parts`](self). Input that is cut off is an error, unless
+//! threads: where a part begins is guessed, and the guess is checked against where the part before
+//! it ended. Most events are read by comparison with events before them (the fast path); what does
+//! not compare goes to the general parser. Input that is cut off is an error, unless
 //! [`ImportOptions::accept_truncated`](crate::ImportOptions) asks for what lies before the cut.
 
 mod assembly;

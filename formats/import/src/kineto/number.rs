@@ -179,9 +179,8 @@ fn decimal(text: &[u8]) -> Option<Decimal> {
     while let Some((&byte, tail)) = rest.split_first() {
         if byte == b'.' && !is_fraction && n_digits > 0 {
             is_fraction = true;
-            if tail.first().and_then(|byte| digit(*byte)).is_none() {
-                return None;
-            }
+            // A point needs a digit behind it.
+            digit(*tail.first()?)?;
         } else if let Some(digit) = digit(byte) {
             n_digits += 1;
             let grown = decimal.digits.checked_mul(10).and_then(|d| d.checked_add(digit));

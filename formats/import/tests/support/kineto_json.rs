@@ -1,6 +1,7 @@
 //! A deterministic writer of Kineto traces: an inference server's decode steps, operator by
 //! operator, in the layout libkineto writes. Sizes of records and names, the share of each
 //! category and the order of events follow real traces; all values are made up.
+#![allow(dead_code, reason = "each test file uses its part")]
 
 use std::fmt::Write;
 
