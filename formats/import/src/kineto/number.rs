@@ -131,6 +131,8 @@ fn any_whole(text: &[u8]) -> Whole {
     let Some(decimal) = decimal(text) else { return Whole::Unusable(unusable_word(text)) };
     match scaled(&decimal, 0) {
         None => Whole::Unusable(Unusable::OutOfRange),
+        // More digits in front of the point than 64 bits hold.
+        Some((_, true)) if decimal.exponent > 0 => Whole::Unusable(Unusable::OutOfRange),
         Some((_, true)) => Whole::Unusable(Unusable::WrongType),
         Some((magnitude, false)) if decimal.is_negative && magnitude > 0 => {
             match i64::try_from(magnitude) {
