@@ -1,0 +1,105 @@
+//! What CUPTI calls: the two buffer callbacks and the resource callback.
+//!
+//! They run on threads of the application. Each takes its time and adds it to a sum, which ends up
+//! in the capture.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::Thread;
+
+use cupti_sys::ResourceCallback;
+use underspan_cupti::{
+    BufferGrant, BufferSink, CallbackSink, CompletedBuffer, LayoutTable, ResourceEvent, ScrapPool,
+};
+
+use crate::pool::BufferPool;
+use crate::process::monotonic_ns;
+
+static SCRAP: ScrapPool = ScrapPool::new();
+
+/// The buffers of this process.
+pub(crate) static POOL: BufferPool = BufferPool::new(&SCRAP);
+
+static LAYOUTS: LayoutTable = LayoutTable::new();
+static WRITER: OnceLock<Thread> = OnceLock::new();
+static CALLBACK_NS: AtomicU64 = AtomicU64::new(0);
+static N_CALLBACKS: AtomicU64 = AtomicU64::new(0);
+static MODULE_EPOCH: AtomicU64 = AtomicU64::new(0);
+static IS_DEAD: AtomicBool = AtomicBool::new(false);
+
+/// Buffers go to and come from [`POOL`].
+#[derive(Debug)]
+pub(crate) struct Sink;
+
+impl BufferSink for Sink {
+    #[inline]
+    fn requested() -> Option<BufferGrant> {
+        if is_dead() {
+            return SCRAP.share();
+        }
+        let start_ns = monotonic_ns();
+        let grant = POOL.request();
+        charge(start_ns);
+        grant
+    }
+
+    #[inline]
+    fn completed(buffer: CompletedBuffer) {
+        if is_dead() {
+            return;
+        }
+        let start_ns = monotonic_ns();
+        POOL.complete(buffer);
+        // The writer looks by itself every few milliseconds; a wake-up is a system call.
+        if POOL.is_low()
+            && let Some(writer) = WRITER.get()
+        {
+            writer.unpark();
+        }
+        charge(start_ns);
+    }
+
+    fn layout_table() -> Option<&'static LayoutTable> {
+        Some(&LAYOUTS)
+    }
+}
+
+impl CallbackSink for Sink {
+    fn resource(event: ResourceEvent<'_>) {
+        if event.callback == ResourceCallback::MODULE_UNLOAD_STARTING {
+            MODULE_EPOCH.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+}
+
+fn charge(start_ns: i64) {
+    let spent = monotonic_ns().saturating_sub(start_ns).max(0);
+    CALLBACK_NS.fetch_add(spent as u64, Ordering::Relaxed);
+    N_CALLBACKS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Time spent in buffer callbacks, in nanoseconds, and how many there were.
+pub(crate) fn callback_cost() -> (u64, u64) {
+    (CALLBACK_NS.load(Ordering::Relaxed), N_CALLBACKS.load(Ordering::Relaxed))
+}
+
+/// Grows whenever a module goes, and its kernels' names with it.
+pub(crate) fn module_epoch() -> u64 {
+    MODULE_EPOCH.load(Ordering::Acquire)
+}
+
+/// Names the thread to wake when buffers run low.
+pub(crate) fn set_writer(thread: Thread) {
+    let _ = WRITER.set(thread);
+}
+
+/// Whether this process is a forked child, in which nothing may be done.
+#[inline]
+pub(crate) fn is_dead() -> bool {
+    IS_DEAD.load(Ordering::Relaxed)
+}
+
+/// Makes every entry do nothing from now on.
+pub(crate) fn die() {
+    IS_DEAD.store(true, Ordering::Relaxed);
+}

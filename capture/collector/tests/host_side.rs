@@ -1,0 +1,87 @@
+//! Annotations and engine steps end up in the same file as the GPU's work.
+
+mod support;
+
+use cupti_sys::CUDA_12_9;
+use support::{Bench, problems};
+use underspan_model::tables::{AnnotationKind, Phase, StepKind};
+use underspan_model::{ProblemKind, StringId};
+
+#[test]
+fn nvtx_ranges_marks_domains_and_thread_names_are_recorded() {
+    let bench = Bench::of(CUDA_12_9);
+    let outcome = bench.run(&["init", "nvtx"]);
+    outcome.assert_well();
+    for line in ["nvtx 1", "depths (0, 1, 1, 0, -1)", "domain 0"] {
+        assert!(outcome.lines.iter().any(|found| found == line), "{line}: {:?}", outcome.lines);
+    }
+    let capture = bench.capture();
+    let text = |id: u32| capture.strings.resolve_or_empty(StringId::from_raw(id));
+    let mut found: Vec<_> = capture
+        .annotations
+        .iter()
+        .map(|row| (row.annotation_kind(), text(row.name), text(row.domain)))
+        .collect();
+    found.sort_unstable();
+    assert_eq!(
+        found,
+        [
+            (AnnotationKind::NvtxPushPop, "inner", ""),
+            (AnnotationKind::NvtxPushPop, "outer", ""),
+            (AnnotationKind::NvtxPushPop, "registered", "engine"),
+            (AnnotationKind::NvtxStartEnd, "apart", ""),
+            (AnnotationKind::NvtxMark, "here", ""),
+        ]
+    );
+    let thread = capture.annotations.thread[0] as usize;
+    assert_eq!(text(capture.dimensions.threads.name[thread]), "loop");
+    assert_eq!(capture.problems.count(ProblemKind::OpenRange), 1, "{:?}", problems(&capture));
+}
+
+#[test]
+fn a_dormant_collector_takes_no_annotations() {
+    let bench = Bench::of(CUDA_12_9).with("UNDERSPAN_MODE", "dormant");
+    bench.run(&["init", "nvtx", "steps=3"]).assert_well();
+    assert!(!bench.path("cap.uspan").exists());
+}
+
+#[test]
+fn steps_and_their_members_are_recorded() {
+    let bench = Bench::of(CUDA_12_9);
+    let outcome = bench.run(&["init", "steps=4"]);
+    outcome.assert_well();
+    let answers: Vec<_> = outcome.lines.iter().filter(|line| line.starts_with("step ")).collect();
+    assert_eq!(answers, ["step 1 0", "step 0 0", "step 0 0", "step 0 0"], "a keyframe first");
+    let capture = bench.capture();
+    let steps: Vec<_> = capture
+        .steps
+        .iter()
+        .map(|step| (step.step_id, StepKind::from_code(step.kind), step.context_tokens))
+        .collect();
+    assert_eq!(
+        steps,
+        [
+            (0, StepKind::Prefill, 8),
+            (1, StepKind::Decode, 0),
+            (2, StepKind::Decode, 0),
+            (3, StepKind::Decode, 0)
+        ]
+    );
+    let members: Vec<_> = capture
+        .step_members
+        .iter()
+        .map(|m| {
+            let name = capture.strings.resolve_or_empty(StringId::from_raw(m.request));
+            (m.step_id, name, m.computed_tokens, m.own_tokens, Phase::from_code(m.phase))
+        })
+        .collect();
+    assert_eq!(
+        members,
+        [
+            (0, "req-a", 0, 8, Phase::Prefill),
+            (1, "req-a", 8, 1, Phase::Decode),
+            (2, "req-a", 9, 1, Phase::Decode),
+            (3, "req-a", 10, 1, Phase::Decode)
+        ]
+    );
+}
