@@ -4,6 +4,8 @@
 //! read and decode, to analyze, both per event, and against a plain loop that reads the same
 //! columns once in the same run. Machines vary; the ratios and the flatness over sizes do not.
 
+#![expect(clippy::print_stdout, reason = "a bench prints its table")]
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
