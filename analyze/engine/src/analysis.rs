@@ -5,10 +5,9 @@ use underspan_model::tables::AnnotationKind;
 
 use crate::idle::device_idle;
 use crate::queue_depth::queue_depths;
-use crate::work_reach::WorkReach;
 use crate::{
     CaptureSummary, Correlation, DeviceIdle, KernelStats, NamedStats, Occupancy, QueueDepth,
-    SignedStats, Steps, WorkClasses, annotation_stats, api_call_stats, cpu_op_stats,
+    SignedStats, Steps, annotation_stats, api_call_stats, cpu_op_stats,
 };
 
 /// What [`Analysis::of`] is asked for beyond the fixed part.
@@ -57,19 +56,9 @@ impl Analysis {
     /// Analyzes a timeline on the current rayon pool. The result does not depend on the number
     /// of threads.
     pub fn of(timeline: &Timeline, options: &AnalysisOptions) -> Self {
-        let (by_name, (correlation, (reach, occupancy))) = rayon::join(
+        let (by_name, (correlation, (occupancy, reach))) = rayon::join(
             || ByName::of(timeline),
-            || {
-                rayon::join(
-                    || Correlation::of(timeline),
-                    || {
-                        let classes = WorkClasses::of(timeline);
-                        let reach = WorkReach::of(timeline, &classes);
-                        let occupancy = Occupancy::with_reach(timeline, &classes, &reach);
-                        (reach, occupancy)
-                    },
-                )
-            },
+            || rayon::join(|| Correlation::of(timeline), || Occupancy::measure(timeline)),
         );
         let ((launch_to_start, queue_depths), (idle, steps)) = rayon::join(
             || {
@@ -89,7 +78,7 @@ impl Analysis {
                             options.longest_gaps,
                         )
                     },
-                    || Steps::with_reach(timeline, &correlation, &reach),
+                    || Steps::with_chunks(timeline, &correlation, reach.chunks()),
                 )
             },
         );

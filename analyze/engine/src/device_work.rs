@@ -130,6 +130,19 @@ impl<'a> DeviceWork<'a> {
         chunks
     }
 
+    /// The items of a chunk that start before `end_ns`.
+    pub(crate) fn head_of(&self, chunk: &WorkChunk, end_ns: i64) -> WorkChunk {
+        let head = |rows: &Range<usize>, starts: &[i64]| {
+            let n = starts[rows.clone()].partition_point(|start| *start < end_ns);
+            rows.start..rows.start + n
+        };
+        WorkChunk {
+            kernels: head(&chunk.kernels, &self.kernels.start_ns),
+            memcpys: head(&chunk.memcpys, &self.memcpys.start_ns),
+            memsets: head(&chunk.memsets, &self.memsets.start_ns),
+        }
+    }
+
     /// Calls `visit` for every item of a chunk, as [`DeviceWork::for_each`] does.
     #[inline]
     pub(crate) fn for_each_in(&self, chunk: &WorkChunk, mut visit: impl FnMut(WorkItem)) {

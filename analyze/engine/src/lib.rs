@@ -7,6 +7,7 @@
 
 mod analysis;
 mod attribution;
+mod busy;
 mod correlation;
 mod device_work;
 mod exact_ranks;
@@ -24,12 +25,13 @@ mod work_reach;
 
 pub use analysis::{Analysis, AnalysisOptions};
 pub use attribution::WorkAttribution;
+pub use busy::busy_unions;
 pub use correlation::{
     CallKind, CallNames, Correlation, Launch, LaunchTable, Unlaunched, UnlaunchedCounts,
 };
 pub use device_work::{DeviceWork, WorkItem, WorkKind};
 pub use exact_ranks::SignedStats;
-pub use idle::{DeviceIdle, Gap, IdleClass};
+pub use idle::{DeviceIdle, Gap, IdleClass, idle_of};
 pub use intervals::IntervalList;
 pub use occupancy::{DeviceOccupancy, Occupancy, StreamOccupancy};
 pub use percentile::nearest_rank;

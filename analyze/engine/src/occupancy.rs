@@ -4,7 +4,7 @@ use rayon::prelude::*;
 use underspan_model::{DeviceId, DurationNs, Interval, StreamId, Timeline, TimestampNs};
 
 use crate::device_work::WorkChunk;
-use crate::work_reach::WorkReach;
+use crate::work_reach::{LaneReach, Lanes, WorkReach};
 use crate::{DeviceWork, WorkClass, WorkClasses, WorkItem, WorkKind};
 
 /// What every device and every stream with work did.
@@ -103,24 +103,45 @@ impl DeviceOccupancy {
 impl Occupancy {
     /// Measures the device work of a timeline.
     pub fn of(timeline: &Timeline) -> Self {
-        let classes = WorkClasses::of(timeline);
-        let reach = WorkReach::of(timeline, &classes);
-        Self::with_reach(timeline, &classes, &reach)
+        Self::measure(timeline).0
     }
 
-    pub(crate) fn with_reach(
+    /// Measures, and says how far the work before each chunk reaches.
+    pub(crate) fn measure(timeline: &Timeline) -> (Self, WorkReach) {
+        let lanes = Lanes::of(timeline);
+        let chunks = lanes.chunks(&DeviceWork::of(timeline));
+        Self::measure_chunks(timeline, lanes, chunks)
+    }
+
+    fn measure_chunks(
         timeline: &Timeline,
-        classes: &WorkClasses,
-        reach: &WorkReach,
-    ) -> Self {
+        lanes: Lanes,
+        chunks: Vec<WorkChunk>,
+    ) -> (Self, WorkReach) {
         let work = DeviceWork::of(timeline);
-        let totals = reach
-            .chunks()
-            .par_iter()
+        let classes = WorkClasses::of(timeline);
+        let walk = |chunk: &WorkChunk, reach: LaneReach| {
+            Totals::of_chunk(timeline, &work, &classes, &lanes, chunk, reach)
+        };
+        // Each chunk as if nothing had run before it.
+        let fresh: Vec<(Totals, LaneReach)> =
+            chunks.par_iter().map(|chunk| walk(chunk, LaneReach::nothing(&lanes))).collect();
+        let reach = WorkReach::new(lanes.clone(), chunks, fresh.iter().map(|(_, reach)| reach));
+        // What still ran when a chunk began concerns only the items that start before it ends:
+        // those are walked again, without and with it, and the difference is put right.
+        let totals = fresh
+            .into_par_iter()
+            .zip(reach.chunks())
             .enumerate()
-            .map(|(at, chunk)| Totals::of_chunk(timeline, &work, classes, reach, at, chunk))
-            .reduce(|| Totals::empty(reach), Totals::plus);
-        totals.into_occupancy(timeline)
+            .map(|(at, ((totals, _), chunk))| {
+                let before = reach.before(at);
+                let head = work.head_of(chunk, before.latest());
+                let without = walk(&head, LaneReach::nothing(&lanes)).0;
+                let with = walk(&head, before.clone()).0;
+                totals.corrected(&without, &with)
+            })
+            .reduce(|| Totals::empty(&lanes), Totals::plus);
+        (totals.into_occupancy(timeline), reach)
     }
 }
 
@@ -155,7 +176,7 @@ struct StreamTotals {
 }
 
 impl Totals {
-    fn empty(reach: &WorkReach) -> Self {
+    fn empty(lanes: &Lanes) -> Self {
         let device = DeviceTotals {
             n_items: [0; 3],
             first_start: i64::MAX,
@@ -174,32 +195,51 @@ impl Totals {
             n_overlaps: 0,
             longest_overlap: 0,
         };
-        Self {
-            devices: vec![device; reach.lanes().n_devices()],
-            streams: vec![stream; reach.lanes().n_streams()],
-        }
+        Self { devices: vec![device; lanes.n_devices()], streams: vec![stream; lanes.n_streams()] }
     }
 
+    /// Walks a chunk, given how far earlier work reaches; says how far it reaches then.
     fn of_chunk(
         timeline: &Timeline,
         work: &DeviceWork<'_>,
         classes: &WorkClasses,
-        reach: &WorkReach,
-        at: usize,
+        lanes: &Lanes,
         chunk: &WorkChunk,
-    ) -> Self {
-        let mut totals = Self::empty(reach);
-        let mut stream_reach = reach.of_streams_before(at);
-        let mut device_reach = reach.of_devices_before(at);
+        mut reach: LaneReach,
+    ) -> (Self, LaneReach) {
+        let mut totals = Self::empty(lanes);
         let shapes = &timeline.kernels.shape;
         work.for_each_in(chunk, |item| {
-            let stream = reach.lanes().stream_lane(item.stream);
-            let device = reach.lanes().device_lane(stream);
-            totals.streams[stream].add(&item, &mut stream_reach[stream]);
+            let stream = lanes.stream_lane(item.stream);
+            let device = lanes.device_lane(stream);
+            totals.streams[stream].add(&item, &mut reach.streams[stream]);
             let class = classes.of_item(&item, shapes).index();
-            totals.devices[device].add(&item, class, &mut device_reach[device]);
+            totals.devices[device].add(&item, class, &mut reach.devices[device]);
         });
-        totals
+        (totals, reach)
+    }
+
+    /// Exchanges what a part of the work added without knowledge of earlier work for what it
+    /// adds with it.
+    fn corrected(mut self, without: &Self, with: &Self) -> Self {
+        let exchange =
+            |sum: u64, without: u64, with: u64| sum.wrapping_sub(without).wrapping_add(with);
+        let exchange_each = |sums: [u64; 3], without: [u64; 3], with: [u64; 3]| {
+            [0, 1, 2].map(|at| exchange(sums[at], without[at], with[at]))
+        };
+        let devices = without.devices.iter().zip(&with.devices);
+        for (total, (without, with)) in self.devices.iter_mut().zip(devices) {
+            total.busy = exchange(total.busy, without.busy, with.busy);
+            total.class_busy = exchange_each(total.class_busy, without.class_busy, with.class_busy);
+            total.together = exchange_each(total.together, without.together, with.together);
+        }
+        let streams = without.streams.iter().zip(&with.streams);
+        for (total, (without, with)) in self.streams.iter_mut().zip(streams) {
+            total.busy = exchange(total.busy, without.busy, with.busy);
+            total.n_overlaps = exchange(total.n_overlaps, without.n_overlaps, with.n_overlaps);
+            total.longest_overlap = total.longest_overlap.max(with.longest_overlap);
+        }
+        self
     }
 
     fn plus(mut self, other: Self) -> Self {
@@ -429,9 +469,8 @@ mod tests {
             // Streams get their ids in the order in which they are met, after the builder's own.
             rows.splice(0..0, (0..4).map(|stream| (0, 0, 1, stream)));
             let t = trace(&rows);
-            let classes = WorkClasses::of(&t);
-            let reach = WorkReach::of_chunks(&t, &classes, DeviceWork::of(&t).cut(n_chunks));
-            let found = Occupancy::with_reach(&t, &classes, &reach);
+            let chunks = DeviceWork::of(&t).cut(n_chunks);
+            let (found, _) = Occupancy::measure_chunks(&t, Lanes::of(&t), chunks);
             prop_assert_eq!(&found, &Occupancy::of(&t));
             assert_is_naive(&rows, &found)?;
         }

@@ -1,11 +1,10 @@
 //! How far earlier work reaches at the beginning of every chunk, so that chunks can be walked in
 //! parallel and still be exact.
 
-use rayon::prelude::*;
 use underspan_model::Timeline;
 
+use crate::DeviceWork;
 use crate::device_work::WorkChunk;
-use crate::{DeviceWork, WorkClasses};
 
 /// Numbers for streams and devices, with one more of each for work that names none.
 #[derive(Debug, Clone)]
@@ -15,7 +14,7 @@ pub(crate) struct Lanes {
 }
 
 impl Lanes {
-    fn of(timeline: &Timeline) -> Self {
+    pub(crate) fn of(timeline: &Timeline) -> Self {
         let n_devices = timeline.dimensions.devices.len();
         let known = timeline.dimensions.streams.device.iter();
         let mut device_of_stream: Vec<u32> =
@@ -32,6 +31,12 @@ impl Lanes {
         self.n_devices
     }
 
+    /// The device work of a timeline in chunks, so many that a state per lane and chunk takes no
+    /// more memory than the work itself.
+    pub(crate) fn chunks(&self, work: &DeviceWork<'_>) -> Vec<WorkChunk> {
+        work.chunks(self.n_streams() + self.n_devices())
+    }
+
     /// The lane of a stream column value.
     #[inline]
     pub(crate) fn stream_lane(&self, stream: u32) -> usize {
@@ -44,51 +49,59 @@ impl Lanes {
     }
 }
 
-/// Latest end of each class of work on each stream, before each chunk.
+/// Latest ends, by lane, of the work before each chunk.
 #[derive(Debug, Clone)]
 pub(crate) struct WorkReach {
     lanes: Lanes,
     chunks: Vec<WorkChunk>,
-    /// Per chunk, per stream lane, per class; `i64::MIN` before any work.
-    before: Vec<Vec<[i64; 3]>>,
+    before: Vec<LaneReach>,
+}
+
+/// Latest end of the work of each lane; `i64::MIN` before any work.
+#[derive(Debug, Clone)]
+pub(crate) struct LaneReach {
+    /// Per stream lane.
+    pub(crate) streams: Vec<i64>,
+    /// Per device lane and class of work.
+    pub(crate) devices: Vec<[i64; 3]>,
+}
+
+impl LaneReach {
+    /// Before any work.
+    pub(crate) fn nothing(lanes: &Lanes) -> Self {
+        Self {
+            streams: vec![i64::MIN; lanes.n_streams()],
+            devices: vec![[i64::MIN; 3]; lanes.n_devices()],
+        }
+    }
+
+    /// The latest end over all lanes.
+    pub(crate) fn latest(&self) -> i64 {
+        self.streams.iter().copied().max().unwrap_or(i64::MIN)
+    }
+
+    fn extend(&mut self, later: &Self) {
+        for (reach, end) in self.streams.iter_mut().zip(&later.streams) {
+            *reach = (*reach).max(*end);
+        }
+        for (reach, ends) in self.devices.iter_mut().zip(&later.devices) {
+            *reach = [0, 1, 2].map(|class| reach[class].max(ends[class]));
+        }
+    }
 }
 
 impl WorkReach {
-    pub(crate) fn of(timeline: &Timeline, classes: &WorkClasses) -> Self {
-        let lanes = Lanes::of(timeline);
-        let chunks = DeviceWork::of(timeline).chunks(lanes.n_streams() + lanes.n_devices());
-        Self::of_chunks(timeline, classes, chunks)
-    }
-
-    pub(crate) fn of_chunks(
-        timeline: &Timeline,
-        classes: &WorkClasses,
+    /// From how far the work of each chunk by itself reaches.
+    pub(crate) fn new<'a>(
+        lanes: Lanes,
         chunks: Vec<WorkChunk>,
+        within: impl Iterator<Item = &'a LaneReach>,
     ) -> Self {
-        let work = DeviceWork::of(timeline);
-        let lanes = Lanes::of(timeline);
-        let nothing = || vec![[i64::MIN; 3]; lanes.n_streams()];
-        let shapes = &timeline.kernels.shape;
-        let within: Vec<Vec<[i64; 3]>> = chunks
-            .par_iter()
-            .map(|chunk| {
-                let mut ends = nothing();
-                work.for_each_in(chunk, |item| {
-                    let class = classes.of_item(&item, shapes).index();
-                    let end = &mut ends[lanes.stream_lane(item.stream)][class];
-                    *end = item.end_ns.max(*end);
-                });
-                ends
-            })
-            .collect();
-        let mut reach = nothing();
+        let mut reach = LaneReach::nothing(&lanes);
         let before = within
-            .into_iter()
             .map(|ends| {
                 let before = reach.clone();
-                for (reach, ends) in reach.iter_mut().zip(ends) {
-                    *reach = [0, 1, 2].map(|class| reach[class].max(ends[class]));
-                }
+                reach.extend(ends);
                 before
             })
             .collect();
@@ -103,23 +116,14 @@ impl WorkReach {
         &self.chunks
     }
 
-    /// How far the work of each stream before a chunk reaches.
-    pub(crate) fn of_streams_before(&self, chunk: usize) -> Vec<i64> {
-        self.before[chunk].iter().map(|[a, b, c]| *a.max(b).max(c)).collect()
-    }
-
-    /// How far each class of work of each device before a chunk reaches.
-    pub(crate) fn of_devices_before(&self, chunk: usize) -> Vec<[i64; 3]> {
-        let mut devices = vec![[i64::MIN; 3]; self.lanes.n_devices()];
-        for (stream, reach) in self.before[chunk].iter().enumerate() {
-            let device = &mut devices[self.lanes.device_lane(stream)];
-            *device = [0, 1, 2].map(|class| device[class].max(reach[class]));
-        }
-        devices
+    /// How far the work before a chunk reaches.
+    pub(crate) fn before(&self, chunk: usize) -> &LaneReach {
+        &self.before[chunk]
     }
 
     /// How far any work of each device before a chunk reaches.
-    pub(crate) fn of_whole_devices_before(&self, chunk: usize) -> Vec<i64> {
-        self.of_devices_before(chunk).iter().map(|[a, b, c]| *a.max(b).max(c)).collect()
+    pub(crate) fn of_devices_before(&self, chunk: usize) -> Vec<i64> {
+        let devices = &self.before[chunk].devices;
+        devices.iter().map(|[a, b, c]| *a.max(b).max(c)).collect()
     }
 }

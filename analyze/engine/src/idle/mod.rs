@@ -48,6 +48,17 @@ impl DeviceIdle {
     }
 }
 
+/// Splits the idle time of every device with work.
+pub fn idle_of(
+    timeline: &Timeline,
+    correlation: &Correlation,
+    occupancy: &Occupancy,
+    n_longest: usize,
+) -> Vec<DeviceIdle> {
+    let (_, reach) = Occupancy::measure(timeline);
+    device_idle(timeline, correlation, occupancy, &reach, n_longest)
+}
+
 /// Splits the idle time of every device with work; `n_longest` gaps of each are kept.
 pub(crate) fn device_idle(
     timeline: &Timeline,
@@ -65,7 +76,7 @@ pub(crate) fn device_idle(
         .par_iter()
         .enumerate()
         .map(|(at, chunk)| {
-            let mut ends = reach.of_whole_devices_before(at);
+            let mut ends = reach.of_devices_before(at);
             let mut lanes = vec![LaneIdle::default(); ends.len()];
             let mut splitter = splitter.clone();
             work.for_each_in(chunk, |item| {
@@ -242,17 +253,13 @@ impl LaneIdle {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::WorkClasses;
     use crate::trace_builder::TraceBuilder;
     use proptest::prelude::*;
     use underspan_model::NONE_U32;
     use underspan_model::tables::MemcpyKind;
 
     fn idle(timeline: &Timeline) -> Vec<DeviceIdle> {
-        let classes = WorkClasses::of(timeline);
-        let reach = WorkReach::of(timeline, &classes);
-        let occupancy = Occupancy::with_reach(timeline, &classes, &reach);
-        device_idle(timeline, &Correlation::of(timeline), &occupancy, &reach, 8)
+        idle_of(timeline, &Correlation::of(timeline), &Occupancy::of(timeline), 8)
     }
 
     /// Class and length of every part of the first device's gaps, in order of time.

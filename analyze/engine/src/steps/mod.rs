@@ -13,7 +13,8 @@ use underspan_model::{
 
 pub use label::{StepDialect, StepLabel};
 
-use crate::work_reach::WorkReach;
+use crate::device_work::WorkChunk;
+use crate::work_reach::Lanes;
 use crate::{Correlation, DeviceWork};
 use device_labels::{LabelGroup, group_labels, match_groups};
 use find::{DeviceLabel, HostStep, HostSteps, find_steps};
@@ -88,14 +89,14 @@ pub struct Step {
 impl Steps {
     /// Finds the steps of a timeline and the device work of each.
     pub fn of(timeline: &Timeline, correlation: &Correlation) -> Self {
-        let classes = crate::WorkClasses::of(timeline);
-        Self::with_reach(timeline, correlation, &WorkReach::of(timeline, &classes))
+        let chunks = Lanes::of(timeline).chunks(&DeviceWork::of(timeline));
+        Self::with_chunks(timeline, correlation, &chunks)
     }
 
-    pub(crate) fn with_reach(
+    pub(crate) fn with_chunks(
         timeline: &Timeline,
         correlation: &Correlation,
-        reach: &WorkReach,
+        chunks: &[WorkChunk],
     ) -> Self {
         let found = find_steps(timeline);
         let groups = group_labels(&found.device_labels);
@@ -107,7 +108,7 @@ impl Steps {
         let n_groups = profiler_groups.len() + serving_groups.len();
         let n_nested_labels = found.serving.n_nested() + found.profiler.n_nested();
         let link = |steps: HostSteps, groups: &[LabelGroup]| {
-            Linker { timeline, correlation, reach }.link(steps, groups)
+            Linker { timeline, correlation, chunks }.link(steps, groups)
         };
         Self {
             serving: link(found.serving, &serving_groups),
@@ -126,7 +127,7 @@ impl Steps {
 struct Linker<'a> {
     timeline: &'a Timeline,
     correlation: &'a Correlation,
-    reach: &'a WorkReach,
+    chunks: &'a [WorkChunk],
 }
 
 impl Linker<'_> {
@@ -136,7 +137,7 @@ impl Linker<'_> {
             return Vec::new();
         }
         let work = DeviceWork::of(self.timeline);
-        let chunks = self.reach.chunks();
+        let chunks = self.chunks;
         let owners = CallOwners::of(self.timeline, &steps);
         let mut sums = sum_by_step(&work, chunks, steps.len(), || {
             |item: &crate::WorkItem| {
