@@ -8,6 +8,7 @@ use underspan_model::Timeline;
 
 /// The folder of real traces: beside the checkout, or where `UNDERSPAN_SHARED` says. `None`, with
 /// a line that says so, when it is not there.
+#[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 pub(crate) fn corpus() -> Option<PathBuf> {
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared");
     let shared =

@@ -1,4 +1,5 @@
 //! Small Nsight Systems exports, written by the tests in the schemas of several versions.
+#![allow(dead_code, reason = "each test file uses its part")]
 
 use std::path::{Path, PathBuf};
 
