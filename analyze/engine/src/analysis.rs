@@ -6,8 +6,9 @@ use underspan_model::tables::AnnotationKind;
 use crate::idle::device_idle;
 use crate::queue_depth::queue_depths;
 use crate::{
-    CaptureSummary, Correlation, DeviceIdle, KernelStats, NamedStats, Occupancy, QueueDepth,
-    SignedStats, Steps, annotation_stats, api_call_stats, cpu_op_stats,
+    CaptureSummary, Correlation, Declared, DeviceIdle, KernelStats, NamedStats, Occupancy,
+    PrecisionCensus, QueueDepth, SignedStats, Steps, annotation_stats, api_call_stats,
+    cpu_op_stats,
 };
 
 /// What [`Analysis::of`] is asked for beyond the fixed part.
@@ -17,11 +18,13 @@ pub struct AnalysisOptions {
     pub longest_gaps: usize,
     /// Into how many parts to cut the time line of the queue depth.
     pub queue_depth_bins: usize,
+    /// The type the model is declared to compute in; overrides what the capture declares.
+    pub declared: Option<Declared>,
 }
 
 impl Default for AnalysisOptions {
     fn default() -> Self {
-        Self { longest_gaps: 20, queue_depth_bins: 200 }
+        Self { longest_gaps: 20, queue_depth_bins: 200, declared: None }
     }
 }
 
@@ -44,6 +47,8 @@ pub struct Analysis {
     pub idle: Vec<DeviceIdle>,
     /// Kernels by name and launch shape.
     pub kernels: KernelStats,
+    /// What the kernels are and computed in.
+    pub precision: PrecisionCensus,
     /// API calls by name.
     pub api_calls: Vec<NamedStats>,
     /// Annotations by kind and name.
@@ -83,6 +88,7 @@ impl Analysis {
             },
         );
         let ByName { kernels, api_calls, annotations, cpu_ops } = by_name;
+        let precision = PrecisionCensus::of(timeline, &kernels, options.declared.clone());
         let summary = CaptureSummary::from_parts(
             timeline,
             &occupancy,
@@ -100,6 +106,7 @@ impl Analysis {
             occupancy,
             idle,
             kernels,
+            precision,
             api_calls,
             annotations,
             cpu_ops,

@@ -15,6 +15,7 @@ mod idle;
 mod intervals;
 mod occupancy;
 mod percentile;
+mod precision;
 mod queue_depth;
 mod stats;
 mod steps;
@@ -35,6 +36,10 @@ pub use idle::{DeviceIdle, Gap, IdleClass, idle_of};
 pub use intervals::IntervalList;
 pub use occupancy::{DeviceOccupancy, Occupancy, StreamOccupancy};
 pub use percentile::nearest_rank;
+pub use precision::{
+    ClassTime, ClassifiedKernel, Declared, FALLBACK_SHARE, KernelClasses, PrecisionCensus,
+    PrecisionVerdict, WideMultiply, WideReason,
+};
 pub use queue_depth::{DepthBin, QueueDepth};
 pub use stats::{
     DurationStats, KernelStats, NamedStats, ShapeStats, annotation_stats, api_call_stats,

@@ -52,6 +52,7 @@ pub fn analysis_document(
             ));
         }
     }
+    sections::precision(&mut document, timeline, analysis, options.top);
     sections::idle(&mut document, timeline, analysis, options.top);
     sections::data_problems(&mut document, &analysis.summary);
     document

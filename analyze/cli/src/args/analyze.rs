@@ -10,11 +10,16 @@ use super::Inputs;
 EXAMPLES
   underspan analyze trace.json.gz
   underspan analyze rank0.json.gz rank1.json.gz          several ranks of one job
+  underspan analyze trace.json.gz --declared bf16        name multiplies that fell back
   underspan analyze run.uspan --format markdown -o report.md
   underspan analyze run.uspan --format json | jq .steps")]
 pub(crate) struct AnalyzeArgs {
     #[command(flatten)]
     pub(crate) inputs: Inputs,
+
+    /// Type the model is meant to compute in (bf16, fp16, fp8, int8, …), or its config.json
+    #[arg(long, value_name = "TYPE|FILE")]
+    pub(crate) declared: Option<String>,
 
     /// Output format
     #[arg(long, value_enum, default_value_t = AnalyzeFormat::Text)]

@@ -9,8 +9,10 @@ use crate::exit::Outcome;
 use crate::{commands, terminal};
 
 pub(super) fn run(args: &AnalyzeArgs, global: &Global) -> Result<Outcome> {
+    let declared = commands::declared::declared(args.declared.as_deref())?;
     let timeline = commands::load(&args.inputs)?.timeline;
-    let analysis = Analysis::of(&timeline, &AnalysisOptions::default());
+    let options = AnalysisOptions { declared, ..AnalysisOptions::default() };
+    let analysis = Analysis::of(&timeline, &options);
     let options = ReportOptions { top: args.top };
     let text = match args.format {
         AnalyzeFormat::Json => underspan_report::analysis_json(&timeline, &analysis),

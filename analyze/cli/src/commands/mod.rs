@@ -3,6 +3,7 @@
 mod analyze;
 mod classify;
 mod completions;
+mod declared;
 mod import;
 mod info;
 mod recover;

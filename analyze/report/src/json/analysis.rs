@@ -2,13 +2,14 @@
 //!
 //! `info` is the object of `underspan info`; `tables` holds every table of `underspan stats` under
 //! its name, rows in the order of importance, times in nanoseconds; `longest_gaps` lists the
-//! longest idle stretches per device with their parts by cause.
+//! longest idle stretches per device with their parts by cause; `precision` is what the kernels
+//! computed in and whether that is what was declared.
 
 use serde_json::{Value, json};
 use underspan_engine::{Analysis, Gap, IdleClass};
 use underspan_model::Timeline;
 
-use super::{info_value, object, to_text};
+use super::{info_value, object, precision_value, to_text};
 use crate::stats::StatsReport;
 
 /// Version of the contract; rises when keys are added.
@@ -27,6 +28,7 @@ pub fn analysis_json(timeline: &Timeline, analysis: &Analysis) -> String {
         "schema_version": SCHEMA_VERSION,
         "info": info_value(timeline, &analysis.summary),
         "tables": object(tables),
+        "precision": precision_value(timeline, &analysis.precision),
         "longest_gaps": object(gaps),
     }))
 }

@@ -2,6 +2,7 @@
 
 mod analysis;
 mod info;
+mod precision;
 
 use serde_json::{Map, Value, json};
 use underspan_model::Problem;
@@ -9,6 +10,7 @@ use underspan_model::Problem;
 pub use analysis::analysis_json;
 pub use info::info_json;
 use info::info_value;
+use precision::precision_value;
 
 /// An object as text with a line break at its end.
 fn to_text(object: &Value) -> String {

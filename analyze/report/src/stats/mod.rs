@@ -7,6 +7,8 @@ mod devices;
 mod gaps;
 mod kernels;
 mod operators;
+mod precision;
+mod roles;
 mod shapes;
 mod steps;
 mod streams;
@@ -53,6 +55,10 @@ stats_reports! {
     Kernels = "kernels", "GPU time by kernel name", kernels::table;
     /// Kernels by launch shape.
     Shapes = "shapes", "GPU time by kernel name, grid, block and memory", shapes::table;
+    /// GPU time by role.
+    Roles = "roles", "GPU time by what kernels are for", roles::table;
+    /// GPU time by role, type and kind of core.
+    Precision = "precision", "GPU time by role, type computed in, tensor cores", precision::table;
     /// Copies by direction and memory.
     Copies = "copies", "copies by direction and host memory, with rate", copies::table;
     /// API calls by name.

@@ -1,0 +1,59 @@
+//! What runs before and after a kernel on its stream: an fp32 multiply between two casts is a
+//! fallback, one before routing or sampling is the router or the head.
+
+use hashbrown::HashMap;
+use underspan_classifier::Role;
+use underspan_model::{ShapeId, StringId, Timeline};
+
+use super::KernelClasses;
+
+/// Kernels looked at: neighbourhoods repeat every layer and step.
+const MAX_KERNELS: usize = 2_000_000;
+
+/// How often each neighbourhood occurs around the kernels of one name.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Neighbours {
+    pub(super) seen: u64,
+    pub(super) cast_before: u64,
+    pub(super) cast_after: u64,
+    pub(super) routing_after: u64,
+    pub(super) sampling_after: u64,
+}
+
+/// The neighbourhoods of the kernels of some names.
+pub(super) fn neighbours(
+    timeline: &Timeline,
+    classes: &KernelClasses,
+    names: &[StringId],
+) -> HashMap<StringId, Neighbours> {
+    let mut found: HashMap<StringId, Neighbours> =
+        names.iter().map(|name| (*name, Neighbours::default())).collect();
+    if names.is_empty() {
+        return found;
+    }
+    let shapes = timeline.shapes.as_slice();
+    let roles: Vec<Role> =
+        (0..shapes.len()).map(|at| classes.of_shape(ShapeId::from_index(at)).role.value).collect();
+    let is_wanted: Vec<bool> = shapes.iter().map(|shape| found.contains_key(&shape.name)).collect();
+    let mut last_of_stream: HashMap<u32, u32> = HashMap::new();
+    let kernels = &timeline.kernels;
+    for (&shape, &stream) in kernels.shape.iter().zip(&kernels.stream).take(MAX_KERNELS) {
+        let Some(&role) = roles.get(shape as usize) else { continue };
+        let before = last_of_stream.insert(stream, shape);
+        if let Some(before) = before.filter(|before| is_wanted[*before as usize])
+            && let Some(entry) = found.get_mut(&shapes[before as usize].name)
+        {
+            entry.cast_after += u64::from(role == Role::Cast);
+            entry.routing_after += u64::from(role == Role::MoeRouting);
+            entry.sampling_after += u64::from(role == Role::Sampling);
+        }
+        if is_wanted[shape as usize]
+            && let Some(entry) = found.get_mut(&shapes[shape as usize].name)
+        {
+            entry.seen += 1;
+            let was_cast = before.is_some_and(|before| roles[before as usize] == Role::Cast);
+            entry.cast_before += u64::from(was_cast);
+        }
+    }
+    found
+}
