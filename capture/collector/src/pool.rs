@@ -208,11 +208,18 @@ impl BufferPool {
         }
     }
 
-    /// Hands every filled buffer to `read` and makes it ready again; answers how many there were.
-    /// For the writer's thread. `read` is told whether what is in the buffer must be thrown away.
-    pub fn drain(&'static self, mut read: impl FnMut(&CompletedBuffer, bool)) -> usize {
-        let filled = self.filled.swap(0, Ordering::AcqRel);
-        for index in bits(filled) {
+    /// Hands up to `limit` filled buffers, and all filled scraps, to `read` and makes them ready
+    /// again; answers how many there were. For the writer's thread. `read` is told whether what is
+    /// in the buffer must be thrown away.
+    pub fn drain(
+        &'static self,
+        limit: usize,
+        mut read: impl FnMut(&CompletedBuffer, bool),
+    ) -> usize {
+        let filled = self.filled.load(Ordering::Acquire);
+        let mut n_buffers = 0;
+        for index in bits(filled).take(limit) {
+            self.filled.fetch_and(!(1 << index), Ordering::AcqRel);
             // SAFETY: see the type's `Sync`.
             if let Some(buffer) = unsafe { (*self.returned[index].get()).take() } {
                 read(&buffer, false);
@@ -225,6 +232,7 @@ impl BufferPool {
                 self.clear(index, dirty);
             }
             self.free.fetch_or(1 << index, Ordering::Release);
+            n_buffers += 1;
         }
         let filled_scraps = self.filled_scraps.swap(0, Ordering::AcqRel);
         for index in bits(filled_scraps) {
@@ -236,7 +244,7 @@ impl BufferPool {
             }
             self.scrap_places.fetch_and(!(1 << index), Ordering::AcqRel);
         }
-        (filled.count_ones() + filled_scraps.count_ones()) as usize
+        n_buffers + filled_scraps.count_ones() as usize
     }
 
     /// Whether fewer than a quarter of the buffers are free.

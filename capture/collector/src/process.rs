@@ -3,6 +3,7 @@
 
 use std::ffi::c_void;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::thread::JoinHandle;
 
@@ -19,7 +20,10 @@ pub(crate) fn spawn_quiet(
         .spawn(move || {
             // SAFETY: changes the calling thread only (Linux has priorities per thread).
             unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 5) };
-            body();
+            // A panic ends this thread and nothing else.
+            if catch_unwind(AssertUnwindSafe(body)).is_err() {
+                complain("a part of the collector failed; what it did is not done any more");
+            }
         });
     // SAFETY: `before` is what this thread had.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, ptr::null_mut()) };

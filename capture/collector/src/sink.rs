@@ -24,6 +24,8 @@ static LAYOUTS: LayoutTable = LayoutTable::new();
 static WRITER: OnceLock<Thread> = OnceLock::new();
 static CALLBACK_NS: AtomicU64 = AtomicU64::new(0);
 static N_CALLBACKS: AtomicU64 = AtomicU64::new(0);
+/// Callbacks by the number of bits of their nanoseconds.
+static BY_BITS: [AtomicU64; 40] = [const { AtomicU64::new(0) }; 40];
 static MODULE_EPOCH: AtomicU64 = AtomicU64::new(0);
 static IS_DEAD: AtomicBool = AtomicBool::new(false);
 
@@ -76,11 +78,28 @@ fn charge(start_ns: i64) {
     let spent = monotonic_ns().saturating_sub(start_ns).max(0);
     CALLBACK_NS.fetch_add(spent as u64, Ordering::Relaxed);
     N_CALLBACKS.fetch_add(1, Ordering::Relaxed);
+    let bits = (u64::BITS - (spent as u64).leading_zeros()) as usize;
+    BY_BITS[bits.min(BY_BITS.len() - 1)].fetch_add(1, Ordering::Relaxed);
 }
 
 /// Time spent in buffer callbacks, in nanoseconds, and how many there were.
 pub(crate) fn callback_cost() -> (u64, u64) {
     (CALLBACK_NS.load(Ordering::Relaxed), N_CALLBACKS.load(Ordering::Relaxed))
+}
+
+/// A time that 99 of 100 buffer callbacks stay below, rounded up to a power of two; 0 when there
+/// were none.
+pub(crate) fn callback_p99_ns() -> u64 {
+    let counts: Vec<u64> = BY_BITS.iter().map(|count| count.load(Ordering::Relaxed)).collect();
+    let total: u64 = counts.iter().sum();
+    let mut below = 0;
+    for (bits, count) in counts.iter().enumerate() {
+        below += count;
+        if total > 0 && below * 100 >= total * 99 {
+            return 1 << bits;
+        }
+    }
+    0
 }
 
 /// Grows whenever a module goes, and its kernels' names with it.

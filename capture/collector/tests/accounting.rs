@@ -24,6 +24,7 @@ fn assert_accounted(toolkit: Toolkit, actions: &[&str]) -> underspan_model::Time
 
 #[test]
 fn nothing_is_lost_when_nothing_goes_wrong() {
+    let mut first = None;
     for profile in fake_cupti::PROFILES {
         let actions = ["kernels=20000", "copies=500", "graphs=30"];
         let capture = assert_accounted(profile.toolkit, &actions);
@@ -38,7 +39,24 @@ fn nothing_is_lost_when_nothing_goes_wrong() {
         );
         assert_eq!((shape.grid, shape.block), ([128, 0, 0], [256, 0, 0]));
         assert_eq!((kernel.duration_ns, kernel.correlation_id), (700, 19_999));
+        // Whatever the layout, the rows are the same.
+        let tables = (capture.kernels, capture.memcpys, capture.graph_launches);
+        let expected = first.get_or_insert_with(|| tables.clone());
+        assert!(*expected == tables, "CUDA {}", profile.toolkit);
     }
+}
+
+#[test]
+fn user_defined_records_give_the_same_rows() {
+    let capture_of = |backend: &str| {
+        let bench = Bench::of(CUDA_13_5).with("UNDERSPAN_BACKEND", backend);
+        let outcome = bench.run(&["init", "kernels=5000", "copies=50"]);
+        outcome.assert_well();
+        let capture = bench.capture();
+        assert_eq!(n_records(&capture) + lost(&capture), outcome.number("produced"));
+        (capture.kernels, capture.memcpys)
+    };
+    assert!(capture_of("v1") == capture_of("user-defined"));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::collector::Collector;
 use crate::config::Config;
 use crate::process::{close, complain};
 use crate::recorder::wait_for_flush;
-use crate::sink::{POOL, callback_cost};
+use crate::sink::{POOL, callback_cost, callback_p99_ns};
 use crate::writer::Command;
 
 /// How often arming is tried when the driver is not up yet.
@@ -184,7 +184,8 @@ fn status(collector: &Collector) -> Answer {
         .with_text("output", &config.output.to_string_lossy())
         .with("buffers", POOL.n_buffers())
         .with("callbacks", n_callbacks)
-        .with("callback_ns", callback_ns);
+        .with("callback_ns", callback_ns)
+        .with("callback_p99_ns", callback_p99_ns());
     drop(recorder);
     if let Some(writer) = collector.writer() {
         let progress = writer.progress();

@@ -3,6 +3,10 @@
 //! The NVTX code in the application hands over its table on the first annotation; our functions
 //! are written into it. A range becomes one event when it ends.
 #![expect(unsafe_code, reason = "functions that a C library calls")]
+#![expect(
+    clippy::undocumented_unsafe_blocks,
+    reason = "the list of entries says once for all of them why they are sound"
+)]
 
 mod abi;
 mod ranges;

@@ -3,9 +3,11 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+const DESCRIPTOR_FLOOR: i32 = 700;
 
 /// A file that is only ever extended by whole writes. A write that fails half way is taken back.
 #[derive(Debug)]
@@ -32,13 +34,38 @@ impl CaptureFile {
             }
             Err(error) => return Err(error),
         };
-        Ok((Self { file, len: 0 }, path))
+        Ok((Self { file: moved_up(file), len: 0 }, path))
     }
 
     /// A second handle, to ask for room while a writer owns this one.
     pub(super) fn disk(&self) -> io::Result<Disk> {
-        Ok(Disk { file: self.file.try_clone()? })
+        let facts = self.file.metadata()?;
+        Ok(Disk {
+            written: self.file.as_raw_fd(),
+            identity: (facts.dev(), facts.ino()),
+            file: moved_up(self.file.try_clone()?),
+        })
     }
+}
+
+/// The same file under a number far from those that programs close without looking.
+fn moved_up(file: File) -> File {
+    // SAFETY: an open descriptor and numbers.
+    let moved = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_DUPFD_CLOEXEC, DESCRIPTOR_FLOOR) };
+    if moved < 0 {
+        return file;
+    }
+    // SAFETY: a new descriptor that nobody else has.
+    unsafe { File::from_raw_fd(moved) }
+}
+
+/// The identity of what is open under a number.
+fn identity(descriptor: i32) -> Option<(u64, u64)> {
+    // SAFETY: plain memory that the call fills in.
+    let mut facts: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: writable room for the answer; a number that is not open is an error.
+    let known = unsafe { libc::fstat(descriptor, &raw mut facts) } == 0;
+    known.then_some((facts.st_dev, facts.st_ino))
 }
 
 impl Write for CaptureFile {
@@ -70,9 +97,18 @@ impl Write for CaptureFile {
 #[derive(Debug)]
 pub(super) struct Disk {
     file: File,
+    /// The descriptor that is written to.
+    written: i32,
+    identity: (u64, u64),
 }
 
 impl Disk {
+    /// Whether the descriptor still is the file: a host may have closed it and opened another
+    /// file under its number.
+    pub(super) fn is_there(&self) -> bool {
+        identity(self.written) == Some(self.identity)
+    }
+
     /// Bytes by which a file of `len` bytes can still grow, as far as is known.
     pub(super) fn room(&self, len: u64) -> u64 {
         let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: 0 };

@@ -33,6 +33,14 @@ use crate::sink::{POOL, callback_cost, module_epoch, set_writer};
 
 /// How long the writer sleeps when nothing wakes it.
 const NAP: Duration = Duration::from_millis(10);
+/// The same while nothing is recorded; commands wake it.
+const LONG_NAP: Duration = Duration::from_millis(500);
+/// Buffers that are read between two looks at the number of rows, which bounds the memory they
+/// take.
+const BUFFERS_AT_ONCE: usize = 4;
+/// Time between samples of the collector's own cost, with and without anything to record.
+const COST_EVERY: Duration = Duration::from_secs(1);
+const IDLE_COST_EVERY: Duration = Duration::from_secs(10);
 /// Rows at which they are written without waiting for the next flush.
 const ROWS_PER_FLUSH: u64 = 1 << 16;
 
@@ -139,6 +147,7 @@ struct Writer {
     decoded: DecodeLedger,
     starved: u64,
     unread: u64,
+    is_urgent: bool,
     is_finished: bool,
 }
 
@@ -161,6 +170,7 @@ impl Writer {
             decoded: DecodeLedger::default(),
             starved: 0,
             unread: 0,
+            is_urgent: false,
             is_finished: false,
         }
     }
@@ -183,7 +193,8 @@ impl Writer {
             let spent = thread_cpu_ns().saturating_sub(start);
             self.progress.cpu_ns.fetch_add(spent.max(0) as u64, Ordering::Relaxed);
             if n_buffers == 0 {
-                thread::park_timeout(NAP.min(self.flush_every));
+                let nap = if events::is_recording() { NAP } else { LONG_NAP };
+                thread::park_timeout(nap.min(self.flush_every));
             }
         }
     }
@@ -191,14 +202,20 @@ impl Writer {
     fn obey(&mut self, command: Command) {
         match command {
             Command::Anchor(anchor) => self.rows.anchor(anchor),
-            Command::Problem(kind, count, example) => self.rows.problem(kind, count, || example),
+            Command::Problem(kind, count, example) => {
+                self.is_urgent = true;
+                self.rows.problem(kind, count, || example);
+            }
             Command::Property(key, value) => self.rows.property(&key, &value),
             Command::Open(answer) => {
                 let opened = self.output.open(&mut self.rows);
+                // Whoever asked says so; once is enough.
+                self.progress.has_failed.fetch_or(opened.is_err(), Ordering::Relaxed);
                 let _ = answer.send(opened.map(|()| self.output.path().to_owned()));
             }
             Command::Flush(answer) => {
                 self.gather_all();
+                self.is_urgent = true;
                 self.flush();
                 let _ = answer.send(());
             }
@@ -222,7 +239,11 @@ impl Writer {
     }
 
     fn gather_all(&mut self) {
-        while self.gather() > 0 {}
+        while self.gather() > 0 {
+            if n_waiting(&self.rows) >= ROWS_PER_FLUSH {
+                self.flush();
+            }
+        }
     }
 
     /// Reads all buffers and events that are there; answers the number of buffers.
@@ -234,7 +255,7 @@ impl Writer {
         }
         let mut n_buffers = 0;
         if let Some(origin) = ORIGIN.get() {
-            n_buffers = POOL.drain(|buffer, is_scrap| {
+            n_buffers = POOL.drain(BUFFERS_AT_ONCE, |buffer, is_scrap| {
                 if is_scrap {
                     self.starved += count(buffer, origin, &mut self.rows);
                 } else {
@@ -288,14 +309,14 @@ impl Writer {
             // Nobody tells when a module goes.
             self.rows.forget_names();
         }
-        // An idle process writes nothing.
-        let n_rows = self.rows.timeline.event_count();
-        if n_rows == 0 && self.last_counters.elapsed() < Duration::from_secs(1) {
-            return;
-        }
-        if self.last_counters.elapsed() >= Duration::from_secs(1) {
+        let n_rows = n_waiting(&self.rows);
+        let is_idle = n_rows == 0 && !std::mem::take(&mut self.is_urgent);
+        let cost_every = if is_idle { IDLE_COST_EVERY } else { COST_EVERY };
+        if self.last_counters.elapsed() >= cost_every {
             self.last_counters = Instant::now();
             self.own_costs();
+        } else if is_idle {
+            return;
         }
         let start_ns = realtime_ns();
         let start = monotonic_ns();

@@ -113,6 +113,12 @@ impl Output {
             return;
         }
         let Some(open) = &mut self.open else { return };
+        if !open.disk.is_there() {
+            let lost = n_waiting(rows);
+            rows.problem(ProblemKind::WriteFailed, lost, || "the host closed the file".to_owned());
+            clear(rows);
+            return;
+        }
         let needed = RESERVE_BYTES + raw_bytes(rows);
         if open.disk.room(open.writer.len_bytes()) < needed {
             let lost = n_waiting(rows);
@@ -161,6 +167,11 @@ impl Output {
     fn close(&mut self) {
         let Some(open) = self.open.take() else { return };
         self.bytes_before += open.writer.len_bytes();
+        if !open.disk.is_there() {
+            // What is open under its number now is not ours to write to, nor to close.
+            std::mem::forget(open);
+            return;
+        }
         // Without its closing chunk the file still reads, as after a kill.
         let _ = open.writer.finish();
         if let Some(ring) = &mut self.ring {
