@@ -25,6 +25,8 @@ mod index;
 mod inspect;
 mod layout;
 #[cfg(feature = "reader")]
+mod lod;
+#[cfg(feature = "reader")]
 mod mapped_file;
 #[cfg(feature = "reader")]
 mod reader;
@@ -39,6 +41,8 @@ pub use inspect::{
     VerifyReport, describe, recover, verify,
 };
 pub use layout::{ChunkKind, FORMAT_VERSION};
+#[cfg(feature = "reader")]
+pub use lod::{Cell, ChunkId, Coverage, Pyramid, TimelinePyramid, TimelineTrack, Track};
 #[cfg(feature = "reader")]
 pub use mapped_file::FileAccess;
 #[cfg(feature = "reader")]

@@ -1,7 +1,10 @@
 //! Which columns of a table say on what a row ran and what it was: the key and the name that the
 //! level-of-detail pyramid groups by and that predictions are made from.
 
-use underspan_model::tables::TableKind;
+use std::ops::Range;
+
+use underspan_model::ColumnRef;
+use underspan_model::tables::{Table, TableKind};
 
 /// Name of the column with starts.
 pub(crate) const START_COLUMN: &str = "start_ns";
@@ -32,4 +35,76 @@ pub(crate) const fn track_columns(kind: TableKind) -> Option<TrackColumns> {
         _ => return None,
     };
     Some(TrackColumns { key, name })
+}
+
+/// The grouping columns of a table with its times.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TrackRows<'a> {
+    keys: &'a [u32],
+    names: Names<'a>,
+    starts: &'a [i64],
+    durations: &'a [u64],
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Names<'a> {
+    Narrow(&'a [u32]),
+    Codes(&'a [u8]),
+}
+
+/// One row of [`TrackRows`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TrackRow {
+    pub(crate) key: u32,
+    pub(crate) name: u32,
+    pub(crate) start: i64,
+    pub(crate) duration: u64,
+}
+
+impl<'a> TrackRows<'a> {
+    /// The rows of a table; `None` for tables without tracks.
+    pub(crate) fn of(table: &'a dyn Table) -> Option<Self> {
+        let names = track_columns(table.kind())?;
+        let columns = table.columns();
+        let find = |name: &str| {
+            let at = table.specs().iter().position(|spec| spec.name == name)?;
+            columns.get(at).copied()
+        };
+        let ColumnRef::U32(keys) = find(names.key)? else { return None };
+        let names = match find(names.name)? {
+            ColumnRef::U32(names) => Names::Narrow(names),
+            ColumnRef::U8(names) => Names::Codes(names),
+            _ => return None,
+        };
+        Some(Self {
+            keys,
+            names,
+            starts: table.start_column()?,
+            durations: table.duration_column()?,
+        })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// The row at `index`; `None` outside the table.
+    #[inline]
+    pub(crate) fn get(&self, index: usize) -> Option<TrackRow> {
+        let name = match self.names {
+            Names::Narrow(names) => *names.get(index)?,
+            Names::Codes(names) => u32::from(*names.get(index)?),
+        };
+        Some(TrackRow {
+            key: *self.keys.get(index)?,
+            name,
+            start: *self.starts.get(index)?,
+            duration: *self.durations.get(index)?,
+        })
+    }
+
+    /// The rows at `range`.
+    pub(crate) fn range(self, range: Range<usize>) -> impl Iterator<Item = TrackRow> + 'a {
+        range.filter_map(move |index| self.get(index))
+    }
 }

@@ -7,6 +7,8 @@
 //! here than on real files.
 #![allow(dead_code, unreachable_pub, reason = "every bench uses its own part")]
 
+pub mod timing;
+
 use underspan_model::tables::{ApiCall, ApiDomain, Kernel, Memcpy, MemcpyKind, MemoryKind};
 use underspan_model::{KernelShape, NONE_U32, NONE_U64, StreamId, ThreadId, Timeline};
 

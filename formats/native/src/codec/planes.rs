@@ -121,13 +121,9 @@ impl<'a> PlaneSet<'a> {
                 Stored::Constant(byte) => target.fill(byte),
                 Stored::Zstd(packed, offset) => {
                     unpacker.unpack(packed, target).map_err(|found| {
-                        LayoutError::new(
-                            offset,
-                            "compressed byte plane",
-                            format_args!("{rows} bytes"),
-                            found,
-                        )
-                    })?
+                        let expected = format!("{rows} bytes");
+                        LayoutError::new(offset, "compressed byte plane", expected, found)
+                    })?;
                 }
                 Stored::Raw(_) => {}
             }

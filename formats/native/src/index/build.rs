@@ -38,12 +38,17 @@ impl Default for TableSummary {
 impl TableSummary {
     /// Adds the next chunk of the table.
     pub(crate) fn add(&mut self, header: &ChunkHeader, order: StartOrder) {
+        self.add_header(header);
+        self.is_sorted &= order.is_sorted && self.last_start <= order.first;
+        self.last_start = order.last;
+    }
+
+    /// Adds what a chunk's header says.
+    pub(crate) fn add_header(&mut self, header: &ChunkHeader) {
         self.rows += u64::from(header.rows);
         self.bytes += CHUNK_HEADER_LEN as u64 + u64::from(header.payload_len);
         self.chunks += 1;
         self.times = (self.times.0.min(header.times.0), self.times.1.max(header.times.1));
-        self.is_sorted &= order.is_sorted && self.last_start <= order.first;
-        self.last_start = order.last;
     }
 }
 

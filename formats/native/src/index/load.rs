@@ -87,3 +87,21 @@ pub(crate) fn load(file: &[u8], trailer: &Trailer) -> Result<LoadedIndex, String
     });
     Ok(LoadedIndex { chunks, tables: tables.collect() })
 }
+
+impl LoadedIndex {
+    /// Whether the sums over each table's chunks are those of the chunks listed.
+    pub(crate) fn fits_its_chunks(&self) -> bool {
+        let mut summed = BTreeMap::<u16, TableSummary>::new();
+        for ChunkEntry { header, .. } in &self.chunks {
+            if header.kind == ChunkKind::Rows {
+                summed.entry(header.table).or_default().add_header(header);
+            }
+        }
+        let sums = |table: &TableSummary| (table.rows, table.bytes, table.chunks, table.times);
+        summed.len() == self.tables.len()
+            && summed
+                .iter()
+                .zip(&self.tables)
+                .all(|((code, summed), (of, listed))| code == of && sums(summed) == sums(listed))
+    }
+}

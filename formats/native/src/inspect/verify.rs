@@ -9,6 +9,8 @@ use underspan_model::{ProblemKind, Severity, Timeline};
 
 use crate::chunk::TableDecoder;
 use crate::error::Result;
+use crate::layout::ChunkKind;
+use crate::lod::read_leaves;
 use crate::reader::{ChunkEntry, Fault, FaultKind, ReadOptions, Reader, column_targets, set_len};
 use crate::writer::is_dimension;
 
@@ -65,6 +67,8 @@ pub fn verify(path: &Path) -> Result<VerifyReport> {
     let mut head = Timeline::new();
     reader.read_dictionaries(&mut head, &mut faults)?;
 
+    check_leaves(&reader, &mut faults)?;
+
     let chunks: Vec<(TableKind, &ChunkEntry)> = event_tables()
         .flat_map(|kind| {
             let chunks = reader.row_chunks(kind, None, &mut faults);
@@ -102,6 +106,29 @@ pub fn verify(path: &Path) -> Result<VerifyReport> {
         has_index,
         findings,
     })
+}
+
+/// Checks the chunks that reading a timeline does not touch.
+fn check_leaves(reader: &Reader, faults: &mut Vec<Fault>) -> Result<()> {
+    let mut decoder = TableDecoder::new().map_err(reader.set_up_error())?;
+    for entry in reader.chunks() {
+        let checked = match entry.header.kind {
+            ChunkKind::Lod => reader.payload(entry).and_then(|payload| {
+                read_leaves(payload, entry.header.rows as usize, &mut decoder)
+                    .map(|_| ())
+                    .map_err(|fault| Fault::in_payload(entry, fault))
+            }),
+            ChunkKind::Unknown(_) | ChunkKind::Index => reader.payload(entry).map(|_| ()),
+            ChunkKind::Rows | ChunkKind::Dimension
+                if TableKind::from_code(entry.header.table).is_none() =>
+            {
+                reader.payload(entry).map(|_| ())
+            }
+            _ => Ok(()),
+        };
+        faults.extend(checked.err());
+    }
+    Ok(())
 }
 
 pub(super) fn finding(fault: &Fault) -> Finding {

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use underspan_model::Timeline;
+use underspan_model::tables::TableKind;
 
 use self::dictionaries::IdMaps;
 pub(crate) use self::fault::{Fault, FaultKind};
@@ -92,6 +93,25 @@ impl Reader {
         &self.scan.faults
     }
 
+    /// Whether the rows of a table are in order of start in the file, so that a row's position in
+    /// the file is that in the timeline; `None` when there is no index to ask.
+    pub fn is_sorted(&self, table: TableKind) -> Option<bool> {
+        let tables = self.scan.tables.as_ref()?;
+        Some(tables.get(&table.code()).is_none_or(|table| table.is_sorted))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether nothing is known to be missing, so that ids and rows are those of the file.
+    pub(crate) fn is_as_written(&self) -> Result<bool> {
+        let head = self.read_head()?;
+        Ok(self.scan.faults.is_empty()
+            && head.maps.strings.is_identity()
+            && head.maps.shapes.is_identity())
+    }
+
     /// Version of the format the file was written in.
     pub fn version(&self) -> u16 {
         self.scan.version
@@ -112,8 +132,9 @@ impl Reader {
     pub(crate) fn check_index(&self, faults: &mut Vec<Fault>) -> bool {
         let Some(trailer) = &self.scan.trailer else { return false };
         let differs = match index::load(self.file.bytes(), trailer) {
-            Ok(index) if index.chunks == self.scan.chunks => return true,
-            Ok(_) => "others".to_owned(),
+            Ok(index) if index.chunks != self.scan.chunks => "other chunks".to_owned(),
+            Ok(index) if !index.fits_its_chunks() => "other sums over them".to_owned(),
+            Ok(_) => return true,
             Err(reason) => reason,
         };
         let (what, expected) = ("index", "the chunks of the file");

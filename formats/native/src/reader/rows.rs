@@ -13,6 +13,7 @@ use super::{ChunkEntry, Fault, FaultKind, Reader};
 use crate::chunk::TableDecoder;
 use crate::error::{Error, Result};
 use crate::layout::ChunkKind;
+use crate::track::{DURATION_COLUMN, START_COLUMN, track_columns};
 use crate::writer::is_dimension;
 
 /// Which rows and columns of a table to read.
@@ -66,21 +67,37 @@ impl<T: Table + Default> RowScratch<T> {
         columns: &[usize],
         references: &References<'_>,
     ) -> Result<RowChunk<'_, T>, Fault> {
-        let payload = reader.payload(entry)?;
+        let Self { decoder, table } = self;
+        decode_columns(reader, entry, columns, references, decoder, table)?;
         let n_rows = entry.header.rows as usize;
-        let specs = self.table.specs();
-        for (at, column) in self.table.columns_mut().into_iter().enumerate() {
-            set_len(column, if columns.contains(&at) { n_rows } else { 0 });
-        }
-        let mut targets = column_targets(specs, self.table.columns_mut(), 0, n_rows);
-        let mut at = 0..specs.len();
-        targets.retain(|_| at.next().is_some_and(|at| columns.contains(&at)));
-        self.decoder
-            .decode(payload, n_rows, specs, &mut targets)
-            .map_err(|fault| Fault::in_payload(entry, fault))?;
-        references.settle_targets(&mut targets);
         Ok(RowChunk { first_row: entry.header.first_row, n_rows, table: &self.table })
     }
+}
+
+/// Decodes the columns at the positions `columns` of one chunk into `table`; the others become
+/// empty.
+fn decode_columns(
+    reader: &Reader,
+    entry: &ChunkEntry,
+    columns: &[usize],
+    references: &References<'_>,
+    decoder: &mut TableDecoder,
+    table: &mut dyn Table,
+) -> Result<(), Fault> {
+    let payload = reader.payload(entry)?;
+    let n_rows = entry.header.rows as usize;
+    let specs = table.specs();
+    for (at, column) in table.columns_mut().into_iter().enumerate() {
+        set_len(column, if columns.contains(&at) { n_rows } else { 0 });
+    }
+    let mut targets = column_targets(specs, table.columns_mut(), 0, n_rows);
+    let mut at = 0..specs.len();
+    targets.retain(|_| at.next().is_some_and(|at| columns.contains(&at)));
+    decoder
+        .decode(payload, n_rows, specs, &mut targets)
+        .map_err(|fault| Fault::in_payload(entry, fault))?;
+    references.settle_targets(&mut targets);
+    Ok(())
 }
 
 pub(crate) fn set_len(column: ColumnMut<'_>, len: usize) {
@@ -163,6 +180,23 @@ impl Reader {
                 )),
             })
             .collect()
+    }
+
+    /// Decodes the columns that make tracks of one chunk into `table`, whose other columns stay
+    /// empty.
+    pub(crate) fn decode_track_rows(
+        &self,
+        entry: &ChunkEntry,
+        decoder: &mut TableDecoder,
+        table: &mut dyn Table,
+    ) -> Result<()> {
+        let Some(names) = track_columns(table.kind()) else { return Ok(()) };
+        let names = [names.key, names.name, START_COLUMN, DURATION_COLUMN];
+        let columns = self.positions(table, &names)?;
+        let head = self.read_head()?;
+        let references = References::new(&head.timeline, &head.maps);
+        decode_columns(self, entry, &columns, &references, decoder, table)
+            .map_err(|fault| fault.into_error(&self.path))
     }
 
     /// The chunks with rows of a table, in file order; whatever repeats rows is noted.

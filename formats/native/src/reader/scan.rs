@@ -1,10 +1,11 @@
 //! Finding the chunks of a file by going from header to header.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{ChunkEntry, Fault, FaultKind};
 use crate::error::{LayoutError, Result};
-use crate::index;
+use crate::index::{self, TableSummary};
 use crate::layout::{
     CHUNK_HEADER_LEN, CHUNK_MAGIC, ChunkHeader, ChunkKind, FILE_HEADER_LEN, FileHeader,
     TRAILER_LEN, Trailer,
@@ -19,6 +20,8 @@ pub(crate) struct Scan {
     pub(crate) trailer: Option<Trailer>,
     /// Whether the writer's closing chunk is there.
     pub(crate) is_finished: bool,
+    /// Sums over the chunks of each table, when they came with an index.
+    pub(crate) tables: Option<BTreeMap<u16, TableSummary>>,
 }
 
 impl Scan {
@@ -28,11 +31,18 @@ impl Scan {
         let version = FileHeader::parse(file, path)?.version;
         let trailer = Trailer::of_file(file);
         let end = file.len() - if trailer.is_some() { TRAILER_LEN } else { 0 };
-        let mut scan =
-            Self { version, chunks: Vec::new(), faults: Vec::new(), trailer, is_finished: false };
+        let mut scan = Self {
+            version,
+            chunks: Vec::new(),
+            faults: Vec::new(),
+            trailer,
+            is_finished: false,
+            tables: None,
+        };
         match trailer.as_ref().filter(|_| uses_index).map(|trailer| index::load(file, trailer)) {
             Some(Ok(index)) => {
-                return Ok(Self { chunks: index.chunks, is_finished: true, ..scan });
+                let (chunks, tables) = (index.chunks, Some(index.tables));
+                return Ok(Self { chunks, tables, is_finished: true, ..scan });
             }
             Some(Err(reason)) => {
                 let (what, expected) = ("index", "the chunks of the file");

@@ -2,6 +2,8 @@
 
 mod changed_rows;
 mod encoded;
+#[cfg(feature = "reader")]
+mod finishing;
 mod options;
 #[cfg(feature = "reader")]
 mod whole;
@@ -53,7 +55,7 @@ pub struct Writer<W: Write> {
     offset: u64,
     chunks: Vec<(u64, ChunkHeader)>,
     #[cfg(feature = "reader")]
-    tables: std::collections::BTreeMap<u16, crate::index::TableSummary>,
+    finishing: finishing::Finishing,
 }
 
 impl Writer<File> {
@@ -95,7 +97,7 @@ impl<W: Write> Writer<W> {
             offset: FILE_HEADER_LEN as u64,
             chunks: Vec::new(),
             #[cfg(feature = "reader")]
-            tables: std::collections::BTreeMap::new(),
+            finishing: finishing::Finishing::default(),
         })
     }
 
@@ -148,6 +150,10 @@ impl<W: Write> Writer<W> {
             });
         }
         for part in parts(rows, self.options.chunk_rows()) {
+            #[cfg(feature = "reader")]
+            if self.options.level_of_detail {
+                self.finishing.add_leaves(table, part.clone());
+            }
             let mut chunk = std::mem::take(&mut self.chunk);
             chunk.encode_rows(&mut self.encoder, table, part);
             let appended = self.append_rows(&mut chunk);
@@ -185,7 +191,10 @@ impl<W: Write> Writer<W> {
         self.end.write(&mut self.chunk.bytes);
         self.append_current()?;
         #[cfg(feature = "reader")]
-        self.write_index()?;
+        {
+            self.write_leaves()?;
+            self.write_index()?;
+        }
         self.flush()?;
         Ok(WriteSummary { bytes: self.offset, chunks: self.chunks.len() as u64 })
     }
@@ -197,7 +206,7 @@ impl<W: Write> Writer<W> {
         *written += u64::from(chunk.header.rows);
         self.append(chunk)?;
         #[cfg(feature = "reader")]
-        self.tables.entry(chunk.header.table).or_default().add(&chunk.header, chunk.order);
+        self.finishing.note(&chunk.header, chunk.order);
         Ok(())
     }
 
@@ -267,21 +276,6 @@ impl<W: Write> Writer<W> {
         }
         self.dimensions.remember(table, changed);
         self.end.rows.insert(table.kind().code(), table.len() as u64);
-        Ok(())
-    }
-
-    /// Writes the index and the trailer that points to it.
-    #[cfg(feature = "reader")]
-    fn write_index(&mut self) -> Result<()> {
-        self.chunk.start(ChunkKind::Index, 0);
-        let index = crate::index::build(&self.chunks, &self.tables);
-        self.chunk.bytes.extend_from_slice(&index);
-        let index_offset = self.offset;
-        self.append_current()?;
-        let file_len = self.offset + crate::layout::TRAILER_LEN as u64;
-        let trailer = crate::layout::Trailer { index_offset, file_len }.to_bytes();
-        self.sink.write_all(&trailer).map_err(Error::io(&self.path, "write"))?;
-        self.offset = file_len;
         Ok(())
     }
 

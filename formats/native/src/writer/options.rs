@@ -13,11 +13,13 @@ pub struct WriteOptions {
     pub rows_per_chunk: u32,
     /// zstd level of rows.
     pub zstd_level: i32,
+    /// Store the level-of-detail pyramid, so that a viewer need not decode all rows first.
+    pub level_of_detail: bool,
 }
 
 impl Default for WriteOptions {
     fn default() -> Self {
-        Self { predictors: false, rows_per_chunk: 1 << 16, zstd_level: 1 }
+        Self { predictors: false, rows_per_chunk: 1 << 16, zstd_level: 1, level_of_detail: true }
     }
 }
 

@@ -2,10 +2,13 @@
 //! so that the file is the same at any number of threads.
 
 use std::fs::File;
+use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use underspan_model::Timeline;
+use underspan_model::tables::Table;
 
 use super::{EncodedChunk, WriteOptions, WriteSummary, Writer, is_dimension, parts};
 use crate::chunk::TableEncoder;
@@ -64,22 +67,13 @@ fn write_to(
         })
         .collect();
     for batch in jobs.chunks(BATCH) {
-        let encoded: Vec<std::io::Result<EncodedChunk>> = batch
-            .par_iter()
-            .map_init(
-                || TableEncoder::new(options.zstd_level, options.predictors),
-                |encoder, (table, rows)| {
-                    let mut chunk = EncodedChunk::default();
-                    match encoder {
-                        Ok(encoder) => chunk.encode_rows(encoder, *table, rows.clone()),
-                        Err(error) => {
-                            return Err(std::io::Error::new(error.kind(), error.to_string()));
-                        }
-                    }
-                    Ok(chunk)
-                },
-            )
-            .collect();
+        let (encoded, ()) = rayon::join(
+            || encode(batch, options),
+            || {
+                let jobs = batch.iter().filter(|_| options.level_of_detail);
+                jobs.for_each(|(table, rows)| writer.finishing.add_leaves(*table, rows.clone()));
+            },
+        );
         for chunk in encoded {
             let mut chunk = chunk.map_err(Error::io(path, "set up compression"))?;
             writer.append_rows(&mut chunk)?;
@@ -89,4 +83,24 @@ fn write_to(
         writer.write_problems(&timeline.problems)?;
     }
     writer.finish()
+}
+
+fn encode(
+    batch: &[(&dyn Table, Range<usize>)],
+    options: &WriteOptions,
+) -> Vec<io::Result<EncodedChunk>> {
+    batch
+        .par_iter()
+        .map_init(
+            || TableEncoder::new(options.zstd_level, options.predictors),
+            |encoder, (table, rows)| {
+                let mut chunk = EncodedChunk::default();
+                match encoder {
+                    Ok(encoder) => chunk.encode_rows(encoder, *table, rows.clone()),
+                    Err(error) => return Err(io::Error::new(error.kind(), error.to_string())),
+                }
+                Ok(chunk)
+            },
+        )
+        .collect()
 }

@@ -1,0 +1,195 @@
+//! Nodes onto pixels.
+
+use underspan_model::Interval;
+
+use super::cell::Cell;
+use super::node::{FAN_OUT, Node, Tree};
+
+/// Collects what a query finds.
+#[derive(Debug)]
+pub(super) struct Painter<'a> {
+    start: i64,
+    end: i64,
+    n_pixels: usize,
+    pixels_per_ns: f64,
+    pixel_ns: f64,
+    pixels: Vec<Pixel>,
+    wide: &'a mut Vec<Cell>,
+}
+
+/// All that starts in one pixel and is no wider than one.
+#[derive(Debug, Clone, Copy)]
+struct Pixel {
+    start: i64,
+    end: i64,
+    busy: f64,
+    events: u64,
+    weight: u64,
+    dominant: u32,
+}
+
+const EMPTY: Pixel =
+    Pixel { start: i64::MAX, end: i64::MIN, busy: 0.0, events: 0, weight: 0, dominant: 0 };
+
+/// What became of a node that was offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Offer {
+    /// It is drawn, or nothing of it is in view.
+    Done,
+    /// It is too wide to draw as one: its children have to be offered.
+    Open,
+}
+
+impl<'a> Painter<'a> {
+    /// Draws `range` on `n_pixels` pixels into `wide`, which is emptied.
+    pub(super) fn new(range: Interval, n_pixels: u32, wide: &'a mut Vec<Cell>) -> Self {
+        wide.clear();
+        let n_pixels = n_pixels.max(1) as usize;
+        let length = range.duration().as_ns().max(1) as f64;
+        Self {
+            start: range.start().as_ns(),
+            end: range.end().as_ns(),
+            n_pixels,
+            pixels_per_ns: n_pixels as f64 / length,
+            pixel_ns: length / n_pixels as f64,
+            pixels: vec![EMPTY; n_pixels],
+            wide,
+        }
+    }
+
+    /// Draws a node when it fits in a pixel.
+    #[inline]
+    pub(super) fn offer(&mut self, node: &Node) -> Offer {
+        if node.start >= self.end || node.end < self.start {
+            return Offer::Done;
+        }
+        let is_inside = node.start >= self.start && node.end <= self.end;
+        if is_inside && node.end.abs_diff(node.start) as f64 <= self.pixel_ns {
+            self.absorb(node, node.start, node.end);
+            return Offer::Done;
+        }
+        Offer::Open
+    }
+
+    /// Draws an event, whatever its width.
+    #[inline]
+    pub(super) fn event(&mut self, node: &Node, row: u64) {
+        let is_in_view =
+            node.start < self.end && (node.end > self.start || node.start >= self.start);
+        if !is_in_view {
+            return;
+        }
+        let (start, end) = (node.start.max(self.start), node.end.min(self.end));
+        if end.abs_diff(start) as f64 <= self.pixel_ns {
+            self.absorb(&Node { busy: node.busy.min(end.abs_diff(start)), ..*node }, start, end);
+        } else {
+            self.wide_cell(node, start, end, Some(row));
+        }
+    }
+
+    /// Draws a node that is wider than a pixel as one cell, for want of its children.
+    pub(super) fn coarse(&mut self, node: &Node) {
+        let (start, end) = (node.start.max(self.start), node.end.min(self.end));
+        self.wide_cell(node, start, end, None);
+    }
+
+    fn wide_cell(&mut self, node: &Node, start: i64, end: i64, row: Option<u64>) {
+        let last = end.saturating_sub(1).max(start);
+        self.wide.push(Cell {
+            first_pixel: self.pixel_of(start) as u32,
+            last_pixel: self.pixel_of(last) as u32,
+            start_ns: node.start,
+            end_ns: node.end,
+            busy_ns: node.busy.min(end.abs_diff(start)),
+            events: node.events.into(),
+            dominant: node.dominant,
+            row,
+        });
+    }
+
+    #[inline]
+    fn pixel_of(&self, at: i64) -> usize {
+        let pixel = (at.abs_diff(self.start) as f64 * self.pixels_per_ns) as usize;
+        pixel.min(self.n_pixels - 1)
+    }
+
+    /// Adds what lies from `start` to `end`, no longer than a pixel, to one pixel or two.
+    #[inline]
+    fn absorb(&mut self, node: &Node, start: i64, end: i64) {
+        let at = self.pixel_of(start);
+        let pixel_end = (at + 1) as f64 * self.pixel_ns;
+        let beyond = end.abs_diff(self.start) as f64 - pixel_end;
+        let mut busy = node.busy as f64;
+        if beyond > 0.0 && at + 1 < self.n_pixels {
+            let share = busy * (beyond / end.abs_diff(start).max(1) as f64).min(1.0);
+            let next = &mut self.pixels[at + 1];
+            next.busy += share;
+            next.start = next.start.min(node.start);
+            next.end = next.end.max(node.end);
+            if next.events == 0 {
+                next.dominant = node.dominant;
+            }
+            busy -= share;
+        }
+        let pixel = &mut self.pixels[at];
+        pixel.busy += busy;
+        pixel.start = pixel.start.min(node.start);
+        pixel.end = pixel.end.max(node.end);
+        pixel.events += u64::from(node.events);
+        if pixel.dominant == node.dominant {
+            pixel.weight = pixel.weight.saturating_add(node.weight);
+        } else if node.weight > pixel.weight || pixel.events == u64::from(node.events) {
+            (pixel.weight, pixel.dominant) = (node.weight, node.dominant);
+        }
+    }
+
+    /// Turns the pixels into cells among the wide ones, in order of their first pixel.
+    pub(super) fn finish(self) {
+        let Self { pixels, wide, pixel_ns, .. } = self;
+        // Busy time without events is the tail of what starts one pixel earlier.
+        let is_drawn = |pixel: &Pixel| pixel.events > 0 || pixel.busy >= 0.5;
+        let cells = pixels.iter().enumerate().filter(|(_, pixel)| is_drawn(pixel));
+        wide.extend(cells.map(|(at, pixel)| Cell {
+            first_pixel: at as u32,
+            last_pixel: at as u32,
+            start_ns: pixel.start,
+            end_ns: pixel.end,
+            busy_ns: pixel.busy.min(pixel_ns).round() as u64,
+            events: pixel.events,
+            dominant: pixel.dominant,
+            row: None,
+        }));
+        wide.sort_by_key(|cell| cell.first_pixel);
+    }
+
+    /// Goes down a tree from the nodes `range` of its level `level`; `open` gets the first item of
+    /// each lowest node that has to be opened.
+    pub(super) fn descend(
+        &mut self,
+        tree: &Tree,
+        level: usize,
+        range: std::ops::Range<usize>,
+        open: &mut impl FnMut(&mut Self, usize),
+    ) {
+        let nodes = tree.levels().get(level).map_or(&[][..], Vec::as_slice);
+        let range = range.start..range.end.min(nodes.len());
+        for (index, node) in range.clone().zip(nodes.get(range).unwrap_or_default()) {
+            if self.offer(node) == Offer::Done {
+                continue;
+            }
+            match level.checked_sub(1) {
+                Some(below) => {
+                    let first = index * FAN_OUT;
+                    self.descend(tree, below, first..first + FAN_OUT, open);
+                }
+                None => open(self, index * FAN_OUT),
+            }
+        }
+    }
+
+    /// Goes down a whole tree from its top.
+    pub(super) fn descend_all(&mut self, tree: &Tree, open: &mut impl FnMut(&mut Self, usize)) {
+        let Some(top) = tree.levels().len().checked_sub(1) else { return };
+        self.descend(tree, top, 0..usize::MAX, open);
+    }
+}

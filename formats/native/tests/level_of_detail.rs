@@ -1,0 +1,185 @@
+//! The pyramid against going through all events.
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+use std::path::Path;
+
+use proptest::prelude::*;
+use underspan_model::tables::{Kernel, TableKind};
+use underspan_model::{Interval, Timeline, TimestampNs};
+use underspan_native::{
+    Cell, Pyramid, ReadOptions, Reader, TimelinePyramid, WriteOptions, write_timeline,
+};
+
+/// Kernels on three streams: bursts, gaps, a few long ones; on stream 2 they overlap.
+fn kernels(n: usize, seed: u64) -> Timeline {
+    let mut state = seed | 1;
+    let mut random = move |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963);
+        (state >> 33) % below
+    };
+    let mut timeline = Timeline::new();
+    for _ in 0..3 {
+        timeline.dimensions.streams.push(Default::default());
+    }
+    for n in 0..9 {
+        let name = timeline.strings.intern(&format!("kernel {n}"));
+        timeline.shapes.intern(underspan_model::KernelShape::named(name));
+    }
+    let mut ends = [1_000_000i64; 3];
+    for _ in 0..n {
+        let stream = [0, 0, 0, 0, 1, 2][random(6) as usize];
+        let gap = if random(40) == 0 { random(200_000) } else { random(300) } as i64;
+        let duration_ns = if random(100) == 0 { random(100_000) } else { random(4000) };
+        let start_ns = match stream {
+            2 => ends[2] + gap - random(2000) as i64,
+            _ => ends[stream] + gap,
+        };
+        ends[stream] = start_ns + duration_ns as i64;
+        let shape = random(9) as u32;
+        timeline.kernels.push(Kernel {
+            start_ns,
+            duration_ns,
+            stream: stream as u32,
+            shape,
+            ..Kernel::default()
+        });
+    }
+    timeline.sort();
+    timeline
+}
+
+fn interval(start: i64, end: i64) -> Interval {
+    Interval::new(TimestampNs::from_ns(start), TimestampNs::from_ns(end))
+}
+
+/// What must hold for the cells of a stream, told by all its events.
+fn check(timeline: &Timeline, stream: u32, range: Interval, n_pixels: u32, cells: &[Cell]) {
+    let (start, end) = (range.start().as_ns(), range.end().as_ns());
+    let pixel_ns = (end - start) as f64 / f64::from(n_pixels);
+    let mut n_in_range = 0;
+    let mut n_wide = 0;
+    let mut ran_until = i64::MIN;
+    let mut busy = 0;
+    for (row, kernel) in timeline.kernels.iter().enumerate().filter(|(_, k)| k.stream == stream) {
+        let until = kernel.start_ns + kernel.duration_ns as i64;
+        let (from, to) = (kernel.start_ns.max(start).max(ran_until), until.min(end));
+        busy += (to - from).max(0);
+        ran_until = ran_until.max(until);
+        if kernel.start_ns >= end || !(until > start || kernel.start_ns >= start) {
+            continue;
+        }
+        n_in_range += 1;
+        let visible = until.min(end) - kernel.start_ns.max(start);
+        let cell = cells.iter().find(|cell| cell.row == Some(row as u64));
+        if visible as f64 > pixel_ns {
+            n_wide += 1;
+            let cell = cell.expect("an event wider than a pixel has a cell of its own");
+            assert_eq!((cell.start_ns, cell.end_ns), (kernel.start_ns, until));
+            assert_eq!((cell.dominant, cell.events), (kernel.shape, 1));
+        } else {
+            assert!(cell.is_none(), "a narrow event alone");
+        }
+    }
+    assert_eq!(cells.iter().map(|cell| cell.events).sum::<u64>(), n_in_range);
+    assert_eq!(cells.iter().filter(|cell| cell.row.is_some()).count(), n_wide);
+    assert!(cells.len() <= n_wide + n_pixels as usize);
+    assert!(cells.is_sorted_by_key(|cell| cell.first_pixel));
+    for cell in cells {
+        assert!(cell.first_pixel <= cell.last_pixel && cell.last_pixel < n_pixels);
+        let width = f64::from(cell.last_pixel - cell.first_pixel + 1) * pixel_ns;
+        assert!(cell.busy_ns as f64 <= width + 1.0);
+    }
+    // Where events overlap, the busy time of cells is that of their own events.
+    if stream != 2 {
+        let drawn: u64 = cells.iter().map(|cell| cell.busy_ns).sum();
+        let tolerance = 0.01 * busy as f64 + f64::from(n_pixels) + 2.0 * pixel_ns;
+        assert!((drawn as f64 - busy as f64).abs() <= tolerance, "{drawn} for {busy}");
+    }
+}
+
+fn queries() -> impl Strategy<Value = Vec<(f64, f64, u32)>> {
+    let zoom = (0.0..1.0f64, 0.0..4.0f64, 1..400u32);
+    let zoom = zoom.prop_map(|(at, zoom, n_pixels)| (at, 10f64.powf(-zoom), n_pixels));
+    prop::collection::vec(zoom, 12)
+}
+
+fn range_of(timeline: &Timeline, at: f64, share: f64) -> Interval {
+    let (first, last) = match timeline.kernels.start_ns.as_slice() {
+        [] => (0, 1000),
+        starts => (starts[0] - 500, starts[starts.len() - 1] + 5000),
+    };
+    let length = (((last - first) as f64 * share) as i64).max(10);
+    let start = first + ((last - first - length) as f64 * at) as i64;
+    interval(start, start + length)
+}
+
+fn write(folder: &Path, timeline: &Timeline, rows_per_chunk: u32, level_of_detail: bool) -> Reader {
+    let path = folder.join(format!("{level_of_detail}.uspan"));
+    let options = WriteOptions { rows_per_chunk, level_of_detail, ..WriteOptions::default() };
+    write_timeline(&path, timeline, &options).unwrap();
+    Reader::open(&path, &ReadOptions::default()).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn every_event_of_a_timeline_is_drawn_once(
+        n in 0..6000usize, seed: u64, queries in queries(),
+    ) {
+        let timeline = kernels(n, seed);
+        let pyramid = TimelinePyramid::new(&timeline);
+        let mut cells = Vec::new();
+        for track in pyramid.tracks() {
+            prop_assert_eq!(track.track().kind, TableKind::Kernel);
+            for (at, share, n_pixels) in &queries {
+                let range = range_of(&timeline, *at, *share);
+                track.cells(&timeline, range, *n_pixels, &mut cells);
+                check(&timeline, track.track().key, range, *n_pixels, &cells);
+            }
+        }
+    }
+
+    #[test]
+    fn every_event_of_a_file_is_drawn_once(
+        n in 0..6000usize, seed: u64, rows_per_chunk in 200..3000u32, queries in queries(),
+    ) {
+        let timeline = kernels(n, seed);
+        let folder = tempfile::tempdir().unwrap();
+        let reader = write(folder.path(), &timeline, rows_per_chunk, true);
+        let bare = write(folder.path(), &timeline, rows_per_chunk, false);
+        let (pyramid, rebuilt) = (Pyramid::open(&reader).unwrap(), Pyramid::open(&bare).unwrap());
+        let tracks: Vec<_> = pyramid.tracks().cloned().collect();
+        prop_assert_eq!(&tracks, &rebuilt.tracks().cloned().collect::<Vec<_>>());
+        let (mut cells, mut others) = (Vec::new(), Vec::new());
+        for (at, track) in tracks.iter().enumerate() {
+            for (place, share, n_pixels) in &queries {
+                let range = range_of(&timeline, *place, *share);
+                let coverage = pyramid.cells(at, range, *n_pixels, &mut cells);
+                for chunk in coverage.missing {
+                    pyramid.load(&reader, chunk).unwrap();
+                    rebuilt.load(&bare, chunk).unwrap();
+                }
+                prop_assert!(pyramid.cells(at, range, *n_pixels, &mut cells).is_complete());
+                check(&timeline, track.key, range, *n_pixels, &cells);
+                rebuilt.cells(at, range, *n_pixels, &mut others);
+                prop_assert_eq!(&cells, &others);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_not_loaded_is_drawn_coarsely_and_asked_for() {
+    let timeline = kernels(5000, 3);
+    let folder = tempfile::tempdir().unwrap();
+    let reader = write(folder.path(), &timeline, 1000, true);
+    let pyramid = Pyramid::open(&reader).unwrap();
+    let whole = range_of(&timeline, 0.0, 1.0);
+    let mut cells = Vec::new();
+    let coverage = pyramid.cells(0, whole, 4000, &mut cells);
+    assert!(!coverage.is_complete());
+    assert!(cells.iter().all(|cell| cell.row.is_none()));
+    let n_events: u64 = cells.iter().map(|cell| cell.events).sum();
+    assert_eq!(n_events, pyramid.tracks().next().unwrap().events);
+}
