@@ -201,10 +201,11 @@ impl<W: Write> Writer<W> {
 
     /// Writes an encoded chunk of rows behind those of its table.
     pub(crate) fn append_rows(&mut self, chunk: &mut EncodedChunk) -> Result<()> {
-        let written = self.end.rows.entry(chunk.header.table).or_default();
-        chunk.header.first_row = *written;
-        *written += u64::from(chunk.header.rows);
+        let table = chunk.header.table;
+        chunk.header.first_row = self.end.rows.get(&table).copied().unwrap_or_default();
         self.append(chunk)?;
+        // Only now: rows of a chunk that could not be written are not in the file.
+        *self.end.rows.entry(table).or_default() += u64::from(chunk.header.rows);
         #[cfg(feature = "reader")]
         self.finishing.note(&chunk.header, chunk.order);
         Ok(())
