@@ -8,6 +8,9 @@
 //! had to be left out, repaired or doubted is counted in the timeline's problem ledger.
 
 mod align;
+mod civil_time;
+mod clock;
+mod declared;
 mod dialect;
 mod error;
 mod folder;
@@ -18,23 +21,31 @@ mod importer;
 mod input;
 mod json;
 mod kineto;
+mod lines;
 mod native;
 mod nsys;
+mod nvidia_smi;
 mod options;
 mod otlp;
 mod progress;
+mod prometheus;
 mod registry;
 mod regular_file;
+mod small_json;
 mod spans;
 mod triton;
 
+pub use clock::ClockImporter;
+pub use declared::DeclaredImporter;
 pub use error::ImportError;
 pub use import::{Imported, import_path, import_paths};
 pub use importer::{Importer, Probe, ProbeInput};
 pub use input::{Compression, InputFile};
 pub use kineto::KinetoImporter;
+pub use nvidia_smi::{NvidiaSmiQueryImporter, NvidiaSmiTableImporter};
 pub use options::ImportOptions;
 pub use otlp::{OtlpJsonImporter, OtlpProtobufImporter};
 pub use progress::{NoProgress, Progress};
+pub use prometheus::PrometheusImporter;
 pub use registry::importers;
 pub use triton::TritonImporter;

@@ -1,11 +1,15 @@
 //! The list of importers, and the choice among them by content.
 
+use crate::clock::ClockImporter;
+use crate::declared::DeclaredImporter;
 use crate::hook_log::HookLog;
 use crate::input::InputFile;
 use crate::kineto::KinetoImporter;
 use crate::native::Native;
 use crate::nsys::NsysSqlite;
+use crate::nvidia_smi::{NvidiaSmiQueryImporter, NvidiaSmiTableImporter};
 use crate::otlp::{OtlpJsonImporter, OtlpProtobufImporter};
+use crate::prometheus::PrometheusImporter;
 use crate::triton::TritonImporter;
 use crate::{ImportError, Importer, Probe, ProbeInput, foreign};
 
@@ -18,6 +22,11 @@ static IMPORTERS: &[&dyn Importer] = &[
     &OtlpJsonImporter,
     &OtlpProtobufImporter,
     &TritonImporter,
+    &ClockImporter,
+    &DeclaredImporter,
+    &NvidiaSmiQueryImporter,
+    &NvidiaSmiTableImporter,
+    &PrometheusImporter,
 ];
 
 /// Every importer, in the order in which they are asked.

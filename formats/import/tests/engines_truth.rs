@@ -103,8 +103,8 @@ fn triton_stamps_rebuild_every_execution() {
     assert_eq!(timeline.problems.trust(), Trust::Full);
 
     // Queue waits are the differences of the file's own stamps.
-    let stamps: Vec<Value> = serde_json::from_slice(&content(&folder.join("trace.json.gz")))
-        .expect("the file is JSON");
+    let stamps: Vec<Value> =
+        serde_json::from_slice(&content(&folder.join("trace.json.gz"))).expect("the file is JSON");
     let mut by_id: BTreeMap<i64, BTreeMap<String, i64>> = BTreeMap::new();
     for record in &stamps {
         for stamp in record["timestamps"].as_array().into_iter().flatten() {
@@ -201,8 +201,7 @@ fn sglang_schedules_rebuild_every_step() {
     let queue = facts(&timeline, span_facts::QUEUE_NS);
     let first_token = facts(&timeline, span_facts::TTFT_NS);
     for span in &requests {
-        let (prefill, queue, ttft) =
-            (prefill[&span.id], queue[&span.id], first_token[&span.id]);
+        let (prefill, queue, ttft) = (prefill[&span.id], queue[&span.id], first_token[&span.id]);
         assert!(prefill >= 0 && queue >= 0 && prefill + queue <= ttft, "{prefill} {queue} {ttft}");
     }
     println!("sglang: {} steps exact, {} requests", truth.len(), requests.len());
@@ -240,8 +239,8 @@ fn vllm_spans_state_their_requests() {
 #[test]
 fn transformers_spans_state_their_requests() {
     let Some(engines) = engines() else { return };
-    let timeline = support::import(&engines.join("hf-continuous-batching/otlp_traces.json"))
-        .expect("imports");
+    let timeline =
+        support::import(&engines.join("hf-continuous-batching/otlp_traces.json")).expect("imports");
     assert_eq!(timeline.spans.len(), 150);
     assert_eq!(facts(&timeline, span_facts::TTFT_NS).len(), 75);
     assert_eq!(facts(&timeline, span_facts::PROMPT_TOKENS).len(), 75);
@@ -279,7 +278,8 @@ fn told(timeline: &Timeline) -> Vec<String> {
         about.entry(row.span).or_default().push(line);
     }
     let line = |span: Span| {
-        let names = [span.name, span.service, span.request, span.scope].map(|id| text(timeline, id));
+        let names =
+            [span.name, span.service, span.request, span.scope].map(|id| text(timeline, id));
         let span_numbers = Span { name: 0, service: 0, request: 0, scope: 0, process: 0, ..span };
         let mut rest = about.remove(&span.id).unwrap_or_default();
         rest.sort();
