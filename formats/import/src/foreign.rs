@@ -56,10 +56,6 @@ const DOCUMENTS: &[(Shape, &str, &str, &str, &str)] = &[
     (Shape::Array, "traceId", "", "Zipkin spans", NOT_YET),
     (Shape::Array, "id", "\"model_name\"", "a Triton server trace", NOT_YET),
     (Shape::Array, "id", "\"timestamps\"", "a Triton server trace", NOT_YET),
-    (Shape::Object, "Layers", "", "a TensorRT engine description", NO_TIMELINE),
-    (Shape::Array, "count", "", "a TensorRT layer profile", NO_TIMELINE),
-    (Shape::Array, "startEnqMs", "", "TensorRT iteration times", NO_TIMELINE),
-    (Shape::Array, "startH2dMs", "", "TensorRT iteration times", NO_TIMELINE),
     (Shape::Object, "timestamp", "\"input_length\"", "a list of requests", NO_TIMELINE),
     (Shape::Object, "$schema", "speedscope", "a speedscope profile", NOT_YET),
 ];

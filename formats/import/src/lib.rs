@@ -33,6 +33,7 @@ mod registry;
 mod regular_file;
 mod small_json;
 mod spans;
+mod tensorrt;
 mod triton;
 
 pub use clock::ClockImporter;
@@ -48,4 +49,5 @@ pub use otlp::{OtlpJsonImporter, OtlpProtobufImporter};
 pub use progress::{NoProgress, Progress};
 pub use prometheus::PrometheusImporter;
 pub use registry::importers;
+pub use tensorrt::{TensorRtGraphImporter, TensorRtProfileImporter, TensorRtTimingImporter};
 pub use triton::TritonImporter;

@@ -10,6 +10,7 @@ use crate::nsys::NsysSqlite;
 use crate::nvidia_smi::{NvidiaSmiQueryImporter, NvidiaSmiTableImporter};
 use crate::otlp::{OtlpJsonImporter, OtlpProtobufImporter};
 use crate::prometheus::PrometheusImporter;
+use crate::tensorrt::{TensorRtGraphImporter, TensorRtProfileImporter, TensorRtTimingImporter};
 use crate::triton::TritonImporter;
 use crate::{ImportError, Importer, Probe, ProbeInput, foreign};
 
@@ -27,6 +28,9 @@ static IMPORTERS: &[&dyn Importer] = &[
     &NvidiaSmiQueryImporter,
     &NvidiaSmiTableImporter,
     &PrometheusImporter,
+    &TensorRtGraphImporter,
+    &TensorRtProfileImporter,
+    &TensorRtTimingImporter,
 ];
 
 /// Every importer, in the order in which they are asked.
