@@ -2,8 +2,11 @@
 
 mod support;
 
+use std::path::Path;
+use std::process::Command;
+
 use cupti_sys::CUDA_12_9;
-use support::{Bench, problems};
+use support::{Bench, built, problems};
 use underspan_model::tables::{AnnotationKind, Phase, StepKind};
 use underspan_model::{ProblemKind, StringId};
 
@@ -84,4 +87,42 @@ fn steps_and_their_members_are_recorded() {
             (3, "req-a", 10, 1, Phase::Decode)
         ]
     );
+}
+
+#[test]
+fn the_hooks_own_encoder_and_this_decoder_agree() {
+    let crate_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let bench = Bench::of(CUDA_12_9);
+    let output = Command::new("python3")
+        .arg(crate_dir.join("tests/python_hook.py"))
+        .arg(built("libunderspan_collector.so"))
+        .arg(crate_dir.join("../hook"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("UNDERSPAN_MODE", "stream")
+        .env("UNDERSPAN_OUTPUT", bench.path("cap.uspan"))
+        .env("UNDERSPAN_EXIT_MS", "30000")
+        .env("UNDERSPAN_CUPTI", bench.path("libcupti.so.12"))
+        .output();
+    let Ok(output) = output else {
+        println!("skipped: there is no python3");
+        return;
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let capture = bench.capture();
+    let mut lines: Vec<_> = capture
+        .step_members
+        .iter()
+        .filter(|m| matches!(Phase::from_code(m.phase), Phase::Prefill | Phase::Decode))
+        .map(|m| {
+            let name = capture.strings.resolve_or_empty(StringId::from_raw(m.request));
+            let phase = Phase::from_code(m.phase).as_str();
+            format!("{} {name} {} {} {phase}", m.step_id, m.computed_tokens, m.own_tokens)
+        })
+        .collect();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut expected: Vec<_> = text.lines().map(str::to_owned).collect();
+    assert!(expected.len() > 1000 && capture.steps.len() == 400, "{}", expected.len());
+    lines.sort();
+    expected.sort();
+    assert_eq!(lines, expected);
 }
