@@ -16,6 +16,7 @@ class Step:
         self.flags = self.end_flags = self.tid = self.series = 0
         self.members = []  # [request, own tokens, computed tokens, phase]
         self.drafted = {}
+        self.prompts = {}  # request -> tokens of its prompt
         self.preempted, self.resumed, self.finished = [], [], []
         self.engine_step = None
         self.delta_bytes = 0
@@ -151,7 +152,7 @@ class HookLog:
         if not is_empty:
             assert len(batch) == n_members, (len(batch), n_members)
             for handle in batch:
-                name, _, target = names[handle]
+                name, step.prompts[names[handle][0]], target = names[handle]
                 phase = "prefill" if computed[handle] < target else "decode"
                 step.members.append([name, tokens[handle], computed[handle], phase])
             step.drafted = {names[handle][0]: n for handle, n in state["drafted"].items()}
