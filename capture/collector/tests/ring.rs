@@ -2,18 +2,22 @@
 
 mod support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cupti_sys::CUDA_12_9;
 use support::Bench;
 use underspan_model::{ProblemKind, Trust};
-use underspan_native::read_timeline;
+use underspan_native::{read_segments, read_timeline};
+
+fn paths(folder: &Path) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(folder).expect("a folder");
+    let mut paths: Vec<_> = files.flatten().map(|file| file.path()).collect();
+    paths.sort();
+    paths
+}
 
 fn segments(folder: &Path) -> Vec<underspan_model::Timeline> {
-    let mut paths: Vec<_> =
-        std::fs::read_dir(folder).expect("a folder").flatten().map(|file| file.path()).collect();
-    paths.sort();
-    paths.iter().map(|path| read_timeline(path).expect("a readable segment")).collect()
+    paths(folder).iter().map(|path| read_timeline(path).expect("a readable segment")).collect()
 }
 
 #[test]
@@ -39,6 +43,16 @@ fn the_last_segments_are_kept_and_can_be_dumped() {
             assert!((1..=3).contains(&dumped.len()), "{}", dumped.len());
             let last = dumped.iter().flat_map(|s| s.kernels.correlation_id.iter()).max();
             assert_eq!(last, Some(&(ROUNDS as u32 * 100 - 1)), "the newest kernels are there");
+            // Together they are one recording of one process.
+            let joined = read_segments(paths(&dump)).expect("readable");
+            let n_kernels: usize = dumped.iter().map(|segment| segment.kernels.len()).sum();
+            assert_eq!(joined.kernels.len(), n_kernels);
+            assert_eq!(
+                (joined.dimensions.processes.len(), joined.dimensions.streams.len()),
+                (1, 1)
+            );
+            let ids = &joined.kernels.correlation_id;
+            assert!(ids.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{ids:?}");
             for segment in &dumped {
                 assert_ne!(segment.problems.trust(), Trust::Damaged);
             }

@@ -46,7 +46,7 @@ pub use lod::{Cell, ChunkId, Coverage, Pyramid, TimelinePyramid, TimelineTrack, 
 #[cfg(feature = "reader")]
 pub use mapped_file::FileAccess;
 #[cfg(feature = "reader")]
-pub use reader::{ReadOptions, Reader, RowChunk, RowQuery, Rows, read_timeline};
+pub use reader::{ReadOptions, Reader, RowChunk, RowQuery, Rows, read_segments, read_timeline};
 #[cfg(feature = "reader")]
 pub use writer::write_timeline;
 pub use writer::{WriteOptions, WriteSummary, Writer};

@@ -7,6 +7,7 @@ mod options;
 mod references;
 mod rows;
 mod scan;
+mod segments;
 mod timeline;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ pub(crate) use self::fault::{Fault, FaultKind};
 pub use self::options::ReadOptions;
 pub(crate) use self::rows::set_len;
 pub use self::rows::{RowChunk, RowQuery, Rows};
+pub use self::segments::read_segments;
 use self::scan::Scan;
 pub(crate) use self::timeline::column_targets;
 use crate::error::{Error, Result};
