@@ -245,6 +245,10 @@ fn ranges_counters_and_names_of_plain_chrome_traces() {
 {"ph": "E", "pid": "worker", "tid": "other", "ts": 31},
 {"name": "foreign", "cat": "gpu_pm_counter", "ph": "B", "pid": 1, "tid": 1, "ts": 1},
 {"ph": "E", "pid": 1, "tid": 1, "ts": 2},
+{"name": "around", "cat": "cpu_op", "ph": "B", "pid": 1, "tid": 1, "ts": 100},
+{"name": "refused", "cat": "cpu_op", "ph": "B", "pid": 1, "tid": 1, "ts": 110, "args": {"External id": "x"}},
+{"ph": "E", "pid": 1, "tid": 1, "ts": 120},
+{"ph": "E", "pid": 1, "tid": 1, "ts": 130},
 {"name": "queue", "ph": "C", "pid": 1, "ts": 5, "args": {"waiting": 3, "running": "2.5"}},
 {"name": "req", "cat": "request", "ph": "b", "id": 1, "pid": 1, "tid": 1, "ts": 1},
 {"name": "anything", "ph": "X", "pid": 1, "tid": 1, "ts": 1, "dur": 1}
@@ -257,10 +261,12 @@ fn ranges_counters_and_names_of_plain_chrome_traces() {
             thread -9: "other"
             user_annotation 10000+10001 "outer" thread -9/-9 ext -
             user_annotation 12500+2500 "inner" thread -9/-9 ext -
+            operator 100000+30000 "around" thread 1/1 ext - types  dims 
             counter 5000 "queue: waiting" [] device - = 3
             counter 5000 "queue: running" [] device - = 2.5
             problem 2 × unknown_category: 1 × B "gpu_pm_counter", 1 × X ""
             problem 1 × unknown_phase: 1 × b "request"
+            problem 1 × malformed_event: at byte 673: refused
             problem 1 × open_range: a begin without an end
             problem 1 × unopened_range: an end without a begin
         "#]],

@@ -153,10 +153,10 @@ impl Numbering<'_> {
             };
             self.assembly.labels.push(label);
         }
-        for row in part.census.drain(..) {
-            let text = StringId::from_raw(self.text(row.text));
+        for ((class, phase, text), count) in part.census.drain() {
+            let text = StringId::from_raw(self.text(text));
             let category = self.assembly.timeline.strings.resolve_or_empty(text).to_owned();
-            *self.assembly.census.entry((row.class, row.phase, category)).or_default() += row.count;
+            *self.assembly.census.entry((class, phase, category)).or_default() += count;
         }
     }
 

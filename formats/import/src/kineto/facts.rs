@@ -4,6 +4,8 @@
 //! host, user and job names, paths, log lines) is passed over: it says who ran the job, not what
 //! the job did.
 
+use std::collections::BTreeMap;
+
 use underspan_model::ProblemKind;
 
 use super::cursor::{Cursor, Step, Value};
@@ -41,7 +43,8 @@ const VALUE_LIMIT: usize = 200;
 pub(super) struct Facts {
     /// What event times count from, since the Unix epoch.
     pub(super) base_time_ns: Option<i64>,
-    pub(super) devices: Vec<DeviceFacts>,
+    /// Devices by their number.
+    pub(super) devices: BTreeMap<u32, DeviceFacts>,
     /// Rank of the traced process in its job.
     pub(super) rank: Option<u32>,
     pub(super) properties: Vec<(String, String)>,
@@ -54,7 +57,6 @@ pub(super) struct Facts {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct DeviceFacts {
-    pub(super) ordinal: u32,
     pub(super) name: Option<String>,
     pub(super) memory_bytes: Option<u64>,
     pub(super) compute_capability: Option<u32>,
@@ -118,19 +120,20 @@ impl Facts {
         self.devices.clear();
         let mut is_first = true;
         let mut is_sound = true;
+        let mut position = 0;
         while cursor.item(&mut is_first)? {
             if cursor.peek()? != b'{' {
                 cursor.skip_value()?;
                 is_sound = false;
                 continue;
             }
-            match device(cursor, self.devices.len())? {
-                Some(device) => {
-                    self.devices.retain(|known| known.ordinal != device.ordinal);
-                    self.devices.push(device);
+            match device(cursor, position)? {
+                Some((ordinal, device)) => {
+                    self.devices.insert(ordinal, device);
                 }
                 None => is_sound = false,
             }
+            position += 1;
         }
         Ok(is_sound.then_some(()))
     }
@@ -173,10 +176,11 @@ fn scalar_text(cursor: &mut Cursor<'_>) -> Step<Option<String>> {
     Ok(Some(text.chars().take(VALUE_LIMIT).collect()))
 }
 
-/// A device's description; the `position`th of its list.
-fn device(cursor: &mut Cursor<'_>, position: usize) -> Step<Option<DeviceFacts>> {
+/// A device's number and description; its number is its `position` in the list unless it says.
+fn device(cursor: &mut Cursor<'_>, position: u32) -> Step<Option<(u32, DeviceFacts)>> {
     cursor.at += 1;
-    let mut device = DeviceFacts { ordinal: position as u32, ..DeviceFacts::default() };
+    let mut device = DeviceFacts::default();
+    let mut ordinal = position;
     let (mut major, mut minor) = (None, None);
     let mut is_usable = true;
     let mut is_first = true;
@@ -203,7 +207,7 @@ fn device(cursor: &mut Cursor<'_>, position: usize) -> Step<Option<DeviceFacts>>
         let small = number.and_then(|number| u32::try_from(number).ok());
         match key.bytes {
             b"id" => match small {
-                Some(ordinal) => device.ordinal = ordinal,
+                Some(number) => ordinal = number,
                 None => is_usable = false,
             },
             b"totalGlobalMem" => device.memory_bytes = number,
@@ -214,5 +218,5 @@ fn device(cursor: &mut Cursor<'_>, position: usize) -> Step<Option<DeviceFacts>>
     }
     device.compute_capability =
         major.zip(minor).map(|(major, minor)| major.saturating_mul(10).saturating_add(minor));
-    Ok(is_usable.then_some(device))
+    Ok(is_usable.then_some((ordinal, device)))
 }

@@ -4,7 +4,7 @@
 //! trace is of one process, so its streams are that process's; in a trace put together from
 //! several, work belongs to the process whose call has its correlation id.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use underspan_model::tables::{CounterKind, CounterTrack};
 use underspan_model::{DeviceId, NONE_U32, NONE_U64, ProblemKind, ProcessId, StringId, Timeline};
@@ -168,15 +168,13 @@ fn renumber(column: &mut [u32], ids: &[u32]) {
 
 fn devices(assembly: &mut Assembly, facts: &Facts) {
     let streams = assembly.streams.as_slice().iter().map(|key| key.device);
-    let used: Vec<u32> = streams.filter(|device| *device != NONE_U32).collect();
+    let used: BTreeSet<u32> = streams.filter(|device| *device != NONE_U32).collect();
     let tracked = assembly.tracks.as_slice().iter().map(|key| key.device);
-    let mut ordinals: Vec<u32> =
-        used.iter().copied().chain(tracked.filter(|device| *device != NONE_U32)).collect();
-    ordinals.extend(facts.devices.iter().map(|device| device.ordinal));
-    ordinals.sort_unstable();
-    ordinals.dedup();
+    let mut ordinals = used.clone();
+    ordinals.extend(tracked.filter(|device| *device != NONE_U32));
+    ordinals.extend(facts.devices.keys());
     for ordinal in ordinals {
-        let described = facts.devices.iter().find(|device| device.ordinal == ordinal);
+        let described = facts.devices.get(&ordinal);
         let device = assembly.timeline.dimensions.device_id(assembly.source, ordinal);
         if let Some(described) = described {
             describe(&mut assembly.timeline, device, described);

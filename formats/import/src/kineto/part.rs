@@ -1,6 +1,8 @@
 //! Rows read from one part of a file. Their names, threads and streams are numbers of the
 //! [`Lane`](super::lane::Lane) that parsed them.
 
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
 use underspan_model::ProblemKind;
 use underspan_model::tables::{
     AnnotationTable, ApiCallTable, CounterTable, CpuOpTable, KernelTable, MemcpyTable, MemsetTable,
@@ -29,7 +31,8 @@ pub(super) struct Part {
     /// The profiler's own frames around its recording.
     pub(super) recordings: Vec<(i64, u64)>,
     pub(super) tallies: Tallies,
-    pub(super) census: Vec<CensusRow>,
+    /// How many events of one class, phase and category were counted instead of stored.
+    pub(super) census: HashMap<(CensusClass, u8, u32), u64, FixedState>,
     /// Elements of `traceEvents`, whatever they were.
     pub(super) n_events: u64,
 }
@@ -72,7 +75,7 @@ pub(super) struct WideCorrelation {
 }
 
 /// Why events are counted instead of stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum CensusClass {
     /// A category that is not imported.
     Category,
@@ -80,16 +83,6 @@ pub(super) enum CensusClass {
     Phase,
     /// A flow arrow: what it links is linked by the correlation id already.
     Flow,
-}
-
-/// How many events of one kind were counted instead of stored.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct CensusRow {
-    pub(super) class: CensusClass,
-    pub(super) phase: u8,
-    /// Category.
-    pub(super) text: u32,
-    pub(super) count: u64,
 }
 
 /// Problems, counted, with the place of the first.
@@ -129,12 +122,9 @@ impl Tallies {
 }
 
 impl Part {
+    /// Counts an event that is not stored.
     pub(super) fn count(&mut self, class: CensusClass, phase: u8, text: u32) {
-        let is_it = |row: &&mut CensusRow| (row.class, row.phase, row.text) == (class, phase, text);
-        match self.census.iter_mut().find(is_it) {
-            Some(row) => row.count += 1,
-            None => self.census.push(CensusRow { class, phase, text, count: 1 }),
-        }
+        *self.census.entry((class, phase, text)).or_default() += 1;
     }
 
     /// Forgets all rows and keeps the memory.

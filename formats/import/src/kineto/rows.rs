@@ -1,16 +1,12 @@
 //! From events to rows: what each category means, and what is wrong with an event.
 
-use underspan_model::tables::{
-    Annotation, AnnotationKind, ApiCall, ApiDomain, Counter, CpuOp, CpuOpKind, Kernel, Memcpy,
-    MemcpyKind, Memset, Overhead, Sync, TableKind,
-};
-use underspan_model::{KernelShape, NONE_U32, NONE_U64, ProblemKind, StringId};
+use underspan_model::tables::{ApiDomain, Counter, CpuOpKind};
+use underspan_model::{NONE_U32, NONE_U64, ProblemKind};
 
 use super::category::Category;
 use super::counters::{memory_counters, named_counters};
-use super::event::{Dim3, Event, Id};
-use super::labels::{memcpy_kind, memory_kinds, memset_memory, sync_kind};
-use super::lane::{Lane, StreamKey};
+use super::event::Event;
+use super::lane::Lane;
 use super::number::{Time, Unusable, Whole};
 use super::part::{CensusClass, Label, MarkKind, Part, Place, RangeMark, WideCorrelation};
 use super::text::plain;
@@ -74,8 +70,10 @@ impl RowWriter<'_> {
             }
             b'B' => {
                 let instant = Event { duration: Time::Ns(0), ..event.clone() };
-                let place = self.complete(&instant, offset)?;
-                self.mark(event, MarkKind::Begin(place), offset)?;
+                // A range that is refused still has an end, which must find its beginning.
+                let placed = self.complete(&instant, offset);
+                self.mark(event, MarkKind::Begin(placed.unwrap_or(None)), offset)?;
+                placed?;
             }
             b'E' => self.mark(event, MarkKind::End, offset)?,
             0 => return Err(Refused(ProblemKind::MalformedEvent)),
@@ -135,225 +133,12 @@ impl RowWriter<'_> {
         Ok(Some(table))
     }
 
-    #[inline]
-    fn kernel(&mut self, event: &Event<'_>, offset: u64) -> Accepted<Place> {
-        let (start_ns, duration_ns) = self.span(event, offset)?;
-        let args = &event.args;
-        let mut shape = KernelShape {
-            grid: size(args.grid)?,
-            block: size(args.block)?,
-            // Kineto writes the sum of static and dynamic memory.
-            dynamic_shared_bytes: number32(args.shared_memory)?,
-            registers_per_thread: number32(args.registers)?,
-            ..KernelShape::named(StringId::NONE)
-        };
-        let (external_id, graph_id) = (number64(args.external_id)?, graph_id(args.graph_id)?);
-        let graph_node_id = match number64(args.graph_node_id)? {
-            0 => NONE_U64,
-            id => id,
-        };
-        let (correlation_id, wide) = correlation(args.correlation)?;
-        let stream = self.stream(event, offset)?;
-        shape.name = StringId::from_raw(self.lane.optional_text(event.name));
-        let shape = self.lane.shapes.intern(shape).raw();
-        let table = &mut self.part.kernels;
-        let place = Place { table: TableKind::Kernel, row: table.len() as u32 };
-        table.push(Kernel {
-            start_ns,
-            duration_ns,
-            stream,
-            shape,
-            correlation_id,
-            external_id,
-            graph_id,
-            graph_node_id,
-        });
-        Ok(self.placed(place, wide))
-    }
-
-    fn memcpy(&mut self, event: &Event<'_>, offset: u64) -> Accepted<Place> {
-        let (start_ns, duration_ns) = self.span(event, offset)?;
-        let args = &event.args;
-        let name = plain(event.name.unwrap_or_default());
-        let kind = memcpy_kind(&name, &plain(args.kind));
-        let (source, destination) = memory_kinds(&name);
-        let (external_id, graph_id) = (number64(args.external_id)?, graph_id(args.graph_id)?);
-        let bytes = number64(args.bytes)?;
-        let (correlation_id, wide) = correlation(args.correlation)?;
-        let stream = self.stream(event, offset)?;
-        self.tally(ProblemKind::MissingBytes, u32::from(bytes == NONE_U64), event, offset);
-        let is_unknown = kind == MemcpyKind::Unknown;
-        self.tally(ProblemKind::UnknownMemcpyKind, u32::from(is_unknown), event, offset);
-        let table = &mut self.part.memcpys;
-        let place = Place { table: TableKind::Memcpy, row: table.len() as u32 };
-        table.push(Memcpy {
-            start_ns,
-            duration_ns,
-            stream,
-            bytes,
-            kind: kind.code(),
-            source_memory: source.code(),
-            destination_memory: destination.code(),
-            correlation_id,
-            external_id,
-            graph_id,
-            ..Memcpy::default()
-        });
-        Ok(self.placed(place, wide))
-    }
-
-    fn memset(&mut self, event: &Event<'_>, offset: u64) -> Accepted<Place> {
-        let (start_ns, duration_ns) = self.span(event, offset)?;
-        let args = &event.args;
-        let memory = memset_memory(&plain(event.name.unwrap_or_default()));
-        let (external_id, graph_id) = (number64(args.external_id)?, graph_id(args.graph_id)?);
-        let bytes = number64(args.bytes)?;
-        let (correlation_id, wide) = correlation(args.correlation)?;
-        let stream = self.stream(event, offset)?;
-        self.tally(ProblemKind::MissingBytes, u32::from(bytes == NONE_U64), event, offset);
-        let table = &mut self.part.memsets;
-        let place = Place { table: TableKind::Memset, row: table.len() as u32 };
-        table.push(Memset {
-            start_ns,
-            duration_ns,
-            stream,
-            bytes,
-            memory: memory.code(),
-            correlation_id,
-            external_id,
-            graph_id,
-            ..Memset::default()
-        });
-        Ok(self.placed(place, wide))
-    }
-
-    #[inline]
-    fn api_call(&mut self, event: &Event<'_>, offset: u64, domain: ApiDomain) -> Accepted<Place> {
-        let (start_ns, duration_ns) = self.span(event, offset)?;
-        let external_id = number64(event.args.external_id)?;
-        let (correlation_id, wide) = correlation(event.args.correlation)?;
-        let thread = self.lane.thread(event.pid, event.tid);
-        let name = self.lane.optional_text(event.name);
-        let table = &mut self.part.api_calls;
-        let place = Place { table: TableKind::ApiCall, row: table.len() as u32 };
-        table.push(ApiCall {
-            start_ns,
-            duration_ns,
-            thread,
-            name,
-            correlation_id,
-            external_id,
-            domain: domain.code(),
-            ..ApiCall::default()
-        });
-        Ok(self.placed(place, wide))
-    }
-
-    #[inline]
-    fn cpu_op(&mut self, event: &Event<'_>, offset: u64, kind: CpuOpKind) -> Accepted<Place> {
-        let (start_ns, duration_ns) = self.span(event, offset)?;
-        let external_id = number64(event.args.external_id)?;
-        let thread = self.lane.thread(event.pid, event.tid);
-        let name = self.lane.optional_text(event.name);
-        let input_types = self.lane.optional_value(event.args.input_types);
-        let input_dims = self.lane.optional_value(event.args.input_dims);
-        let table = &mut self.part.cpu_ops;
-        let place = Place { table: TableKind::CpuOp, row: table.len() as u32 };
-        table.push(CpuOp {
-            start_ns,
-            duration_ns,
-            thread,
-            name,
-            kind: kind.code(),
-            external_id,
-            input_types,
-            input_dims,
-        });
-        Ok(place)
-    }
-
-    fn annotation(&mut self, event: &Event<'_>, offset: u64) -> Accepted<Place> {
-        let (start_ns, duration_ns) = self.span(event, offset)?;
-        let external_id = number64(event.args.external_id)?;
-        let row = Annotation {
-            start_ns,
-            duration_ns,
-            thread: self.lane.thread(event.pid, event.tid),
-            name: self.lane.optional_text(event.name),
-            kind: AnnotationKind::User.code(),
-            external_id,
-            ..Annotation::default()
-        };
-        Ok(self.place_annotation(row))
-    }
-
-    /// A device-side annotation: its process is the device, its thread the stream.
-    fn gpu_annotation(&mut self, event: &Event<'_>, offset: u64) -> Accepted<Place> {
-        let (start_ns, duration_ns) = self.span(event, offset)?;
-        let external_id = number64(event.args.external_id)?;
-        let row = Annotation {
-            start_ns,
-            duration_ns,
-            stream: self.stream(event, offset)?,
-            name: self.lane.optional_text(event.name),
-            kind: AnnotationKind::GpuUser.code(),
-            external_id,
-            ..Annotation::default()
-        };
-        Ok(self.place_annotation(row))
-    }
-
-    fn place_annotation(&mut self, row: Annotation) -> Place {
-        let table = &mut self.part.annotations;
-        let place = Place { table: TableKind::Annotation, row: table.len() as u32 };
-        table.push(row);
-        place
-    }
-
-    fn sync(&mut self, event: &Event<'_>, offset: u64) -> Accepted<Place> {
-        let (start_ns, duration_ns) = self.span(event, offset)?;
-        let args = &event.args;
-        let is_stated = !args.sync_kind.bytes.is_empty();
-        let text = if is_stated { args.sync_kind } else { event.name.unwrap_or_default() };
-        let kind = sync_kind(&plain(text)).code();
-        let event_id = match args.event_id {
-            Whole::Natural(id) => u32::try_from(id).unwrap_or(NONE_U32),
-            _ => NONE_U32,
-        };
-        let (correlation_id, wide) = correlation(args.correlation)?;
-        // A wait for a context has no stream; it is written as -1 or as 2^32 - 1.
-        let key = StreamKey {
-            device: number32(args.device)?,
-            context: number32(args.context)?,
-            stream: stream_number(args.stream)?,
-        };
-        let stream = if key.stream == NONE_U64 { NONE_U32 } else { self.lane.stream(key) };
-        let table = &mut self.part.syncs;
-        let place = Place { table: TableKind::Sync, row: table.len() as u32 };
-        table.push(Sync { start_ns, duration_ns, stream, kind, event_id, correlation_id });
-        Ok(self.placed(place, wide))
-    }
-
-    fn overhead(&mut self, event: &Event<'_>, offset: u64) -> Accepted<Place> {
-        let (start_ns, duration_ns) = self.span(event, offset)?;
-        // The profiler's process-wide cost has process -1.
-        let thread = match event.pid {
-            Id::Number(pid) if pid < 0 => NONE_U32,
-            _ => self.lane.thread(event.pid, event.tid),
-        };
-        let name = self.lane.optional_text(event.name);
-        let table = &mut self.part.overheads;
-        let place = Place { table: TableKind::Overhead, row: table.len() as u32 };
-        table.push(Overhead { start_ns, duration_ns, thread, name });
-        Ok(place)
-    }
-
     pub(super) fn sample(&mut self, time_ns: i64, track: u32, value: f64) {
         self.part.counters.push(Counter { time_ns, track, value });
     }
 
     #[inline]
-    fn placed(&mut self, place: Place, wide: Option<u64>) -> Place {
+    pub(super) fn placed(&mut self, place: Place, wide: Option<u64>) -> Place {
         if let Some(value) = wide {
             self.part.wide_correlations.push(WideCorrelation { place, value });
         }
@@ -361,7 +146,7 @@ impl RowWriter<'_> {
     }
 
     #[inline]
-    fn span(&mut self, event: &Event<'_>, offset: u64) -> Accepted<(i64, u64)> {
+    pub(super) fn span(&mut self, event: &Event<'_>, offset: u64) -> Accepted<(i64, u64)> {
         let start_ns = self.start(event, offset)?;
         let duration_ns = match event.duration {
             Time::Ns(ns) => ns,
@@ -390,28 +175,6 @@ impl RowWriter<'_> {
             Time::Unusable(fault) => Err(fault.into()),
         }
     }
-
-    /// The stream of device work: from the arguments, otherwise from process and thread, which
-    /// hold device and stream on the device side.
-    #[inline]
-    fn stream(&mut self, event: &Event<'_>, offset: u64) -> Accepted<u32> {
-        let args = &event.args;
-        let context = number32(args.context)?;
-        let mut device = number32(args.device)?;
-        if device == NONE_U32
-            && let Id::Number(pid) = event.pid
-        {
-            device = u32::try_from(pid).unwrap_or(NONE_U32);
-        }
-        let mut stream = stream_number(args.stream)?;
-        if stream == NONE_U64 && args.stream == Whole::Absent {
-            stream = event.tid.trailing_number().unwrap_or(NONE_U64);
-        }
-        if device == NONE_U32 || stream == NONE_U64 {
-            self.tally(ProblemKind::UnresolvedStream, 1, event, offset);
-        }
-        Ok(self.lane.stream(StreamKey { device, context, stream }))
-    }
 }
 
 /// A number that is none when it is absent or negative.
@@ -427,7 +190,7 @@ pub(super) fn number32(number: Whole) -> Accepted<u32> {
 }
 
 #[inline]
-fn number64(number: Whole) -> Accepted<u64> {
+pub(super) fn number64(number: Whole) -> Accepted<u64> {
     match number {
         Whole::Natural(value) => Ok(value),
         Whole::Absent | Whole::Negative(_) => Ok(NONE_U64),
@@ -435,41 +198,14 @@ fn number64(number: Whole) -> Accepted<u64> {
     }
 }
 
-/// A stream number; -1 also comes as the 32 bits of it.
-#[inline]
-fn stream_number(number: Whole) -> Accepted<u64> {
-    Ok(match number64(number)? {
-        value if value == u64::from(u32::MAX) => NONE_U64,
-        value => value,
-    })
-}
-
-/// A graph's id; CUPTI writes 0 for "in no graph".
-#[inline]
-fn graph_id(number: Whole) -> Accepted<u32> {
-    Ok(match number32(number)? {
-        0 => NONE_U32,
-        id => id,
-    })
-}
-
 /// A correlation id, or the value that does not fit the column.
 #[inline]
-fn correlation(number: Whole) -> Accepted<(u32, Option<u64>)> {
+pub(super) fn correlation(number: Whole) -> Accepted<(u32, Option<u64>)> {
     Ok(match number64(number)? {
         NONE_U64 => (NONE_U32, None),
         value if value < u64::from(NONE_U32) => (value as u32, None),
         value => (NONE_U32, Some(value)),
     })
-}
-
-#[inline]
-fn size(size: Dim3) -> Accepted<[u32; 3]> {
-    match size {
-        Dim3::Size(size) => Ok(size),
-        Dim3::Absent => Ok([0; 3]),
-        Dim3::Unusable(fault) => Err(fault.into()),
-    }
 }
 
 #[cold]

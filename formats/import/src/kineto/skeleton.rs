@@ -20,6 +20,8 @@ use super::number;
 
 /// Most stretches that are learned. Real traces have under a hundred.
 const NODE_LIMIT: usize = 2_000;
+/// Most stretches that may follow one, and be tried in turn.
+const SIBLING_LIMIT: usize = 64;
 /// Longest stretch that is learned.
 const STRETCH_LIMIT: usize = 400;
 
@@ -200,20 +202,27 @@ impl Skeletons {
         }
         let mut parent = 0;
         for stretch in &stretches {
-            parent = self.child(parent, text, stretch);
+            let Some(child) = self.child(parent, text, stretch) else { return };
+            parent = child;
         }
     }
 
-    fn child(&mut self, parent: u32, text: &[u8], stretch: &Stretch) -> u32 {
+    /// The child of `parent` for a stretch, new or not; none when there are too many.
+    fn child(&mut self, parent: u32, text: &[u8], stretch: &Stretch) -> Option<u32> {
         let wanted = &text[stretch.begin..stretch.end];
         let mut index = self.nodes[parent as usize].first_child;
+        let mut n_siblings = 0;
         while index != NONE {
             let node = &self.nodes[index as usize];
             let known = &self.text[node.text_at as usize..][..node.text_length as usize];
             if known == wanted && node.hole == stretch.hole {
-                return index;
+                return Some(index);
             }
             index = node.next_sibling;
+            n_siblings += 1;
+        }
+        if n_siblings == SIBLING_LIMIT {
+            return None;
         }
         let index = self.nodes.len() as u32;
         self.nodes.push(Node {
@@ -227,7 +236,7 @@ impl Skeletons {
         });
         self.text.extend_from_slice(wanted);
         self.nodes[parent as usize].first_child = index;
-        index
+        Some(index)
     }
 }
 
