@@ -10,6 +10,7 @@ mod attribution;
 mod busy;
 mod correlation;
 mod device_work;
+mod diff;
 mod exact_ranks;
 mod idle;
 mod intervals;
@@ -31,6 +32,10 @@ pub use correlation::{
     CallKind, CallNames, Correlation, Launch, LaunchTable, Unlaunched, UnlaunchedCounts,
 };
 pub use device_work::{DeviceWork, WorkItem, WorkKind};
+pub use diff::{
+    CaptureDiff, GroupChange, GroupKey, KernelGroup, LatencyChange, Quantile, QuantileChange,
+    RoleChange, Side,
+};
 pub use exact_ranks::SignedStats;
 pub use idle::{DeviceIdle, Gap, IdleClass, idle_of};
 pub use intervals::IntervalList;

@@ -8,6 +8,10 @@
 ///
 /// Names that are not C++ (nvjet, cuBLAS, Triton) stay as they are.
 pub fn short_kernel_name(name: &str) -> String {
+    // Layers of an engine: "Conv_0 + Relu_1".
+    if name.contains(" + ") || !name.contains(['<', '(', ':']) && name.contains(' ') {
+        return name.to_owned();
+    }
     if let Some(function) = mangled_function(name) {
         return function.to_owned();
     }
@@ -96,6 +100,8 @@ mod tests {
             "void (anonymous namespace)::softmax_warp_forward<float, float, 9>(float*, float const*, int)",
             "nvjet_tst_128x64_64x8_2x1_v_bz_TNT",
             "flash::combine(int)",
+            "Conv_3 + PWN(Clip_16)",
+            "Reformatting CopyNode for Conv_26",
             "std::enable_if<(((8) > (0)) && vllm::X<T>::exists), void>::type vllm::fused_add_rms_norm_kernel<c10::BFloat16, 8>(c10::BFloat16*, long)",
             "_ZN5aiter20add_rmsnorm_quantizeIDF16bEEvPKT_PS1_i",
             "_Z99cut",
@@ -108,6 +114,8 @@ mod tests {
             softmax_warp_forward
             nvjet_tst_128x64_64x8_2x1_v_bz_TNT
             combine
+            Conv_3 + PWN(Clip_16)
+            Reformatting CopyNode for Conv_26
             fused_add_rms_norm_kernel
             add_rmsnorm_quantize
             _Z99cut

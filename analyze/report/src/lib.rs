@@ -4,6 +4,7 @@
 
 mod analysis;
 mod csv;
+mod diff;
 mod document;
 mod info;
 mod json;
@@ -15,9 +16,10 @@ mod text;
 
 pub use analysis::{ReportOptions, analysis_document};
 pub use csv::to_csv;
+pub use diff::diff_document;
 pub use document::{Align, Block, Column, Document, ReportTable};
 pub use info::info_document;
-pub use json::{analysis_json, info_json};
+pub use json::{analysis_json, diff_json, info_json};
 pub use kernel_name::short_kernel_name;
 pub use markdown::to_markdown;
 pub use stats::{Cell, StatsColumn, StatsReport, StatsTable};

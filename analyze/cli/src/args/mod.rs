@@ -3,6 +3,7 @@
 mod analyze;
 mod classify;
 mod completions;
+mod diff;
 mod import;
 mod info;
 mod recover;
@@ -16,6 +17,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 pub(crate) use analyze::{AnalyzeArgs, AnalyzeFormat};
 pub(crate) use classify::{ClassifyArgs, ClassifyFormat};
 pub(crate) use completions::CompletionsArgs;
+pub(crate) use diff::{DiffArgs, DiffFormat};
 pub(crate) use import::ImportArgs;
 pub(crate) use info::{InfoArgs, InfoFormat};
 pub(crate) use recover::RecoverArgs;
@@ -79,6 +81,7 @@ pub(crate) enum Command {
     Stats(StatsArgs),
     Import(ImportArgs),
     Classify(ClassifyArgs),
+    Diff(DiffArgs),
     Verify(VerifyArgs),
     Recover(RecoverArgs),
     Completions(CompletionsArgs),

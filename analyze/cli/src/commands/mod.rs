@@ -4,6 +4,7 @@ mod analyze;
 mod classify;
 mod completions;
 mod declared;
+mod diff;
 mod import;
 mod info;
 mod recover;
@@ -27,6 +28,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         Command::Stats(args) => stats::run(args, global),
         Command::Import(args) => import::run(args),
         Command::Classify(args) => classify::run(args, global),
+        Command::Diff(args) => diff::run(args, global),
         Command::Verify(args) => verify::run(args, global),
         Command::Recover(args) => recover::run(args),
         Command::Completions(args) => completions::run(args),

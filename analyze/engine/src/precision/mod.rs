@@ -20,6 +20,7 @@ use crate::KernelStats;
 pub use declared::Declared;
 pub use kernel_classes::KernelClasses;
 pub use wide::{PrecisionVerdict, WideMultiply, WideReason};
+pub(crate) use wide::{multiplies, width};
 
 /// A verdict of a fallback needs this share of the multiplies' time to be wider than declared
 /// (detector D4).

@@ -1,6 +1,7 @@
 //! JSON contracts. Keys are added, never renamed or given another meaning.
 
 mod analysis;
+mod diff;
 mod info;
 mod precision;
 
@@ -8,6 +9,7 @@ use serde_json::{Map, Value, json};
 use underspan_model::Problem;
 
 pub use analysis::analysis_json;
+pub use diff::diff_json;
 pub use info::info_json;
 use info::info_value;
 use precision::precision_value;
