@@ -147,6 +147,7 @@ struct Writer {
     decoded: DecodeLedger,
     starved: u64,
     unread: u64,
+    starved_requests: u64,
     is_urgent: bool,
     is_finished: bool,
 }
@@ -170,6 +171,7 @@ impl Writer {
             decoded: DecodeLedger::default(),
             starved: 0,
             unread: 0,
+            starved_requests: 0,
             is_urgent: false,
             is_finished: false,
         }
@@ -262,7 +264,12 @@ impl Writer {
                     decode(buffer, origin, &mut self.rows, &mut self.decoded);
                 }
             });
-            while POOL.is_low() && POOL.grow() {}
+            let requests = POOL.counts().starved_requests.load(Ordering::Relaxed);
+            let was_starved = std::mem::replace(&mut self.starved_requests, requests) != requests;
+            let wanted = if was_starved { POOL.n_buffers() } else { usize::from(POOL.is_low()) };
+            for _ in 0..wanted {
+                POOL.grow();
+            }
         }
         let mut events = std::mem::take(&mut self.events);
         events::take(&mut events);
