@@ -24,6 +24,43 @@ pub(crate) fn date_ns(year: i64, month: i64, day: i64) -> Option<i64> {
     Some((days - 719_468) * DAY_NS)
 }
 
+/// A time in the format of RFC 3339, such as `2026-02-25T08:00:00.125Z` or `…+02:00`, as
+/// nanoseconds since the epoch. Without a zone it is taken as UTC.
+pub(crate) fn rfc3339_ns(text: &str) -> Option<i64> {
+    let (date, time) = text.trim().split_once(['T', 't', ' '])?;
+    let mut parts = date.splitn(3, '-');
+    let year = number(parts.next()?, 9999)?;
+    let month = number(parts.next()?, 12)?;
+    let day = number(parts.next()?, 31)?;
+    let zone_at = time.find(['Z', 'z', '+', '-']).unwrap_or(time.len());
+    let (time, zone) = time.split_at(zone_at);
+    let offset = match zone.strip_prefix(['+', '-']) {
+        Some(digits) => {
+            let (hours, minutes) = digits.split_once(':').unwrap_or((digits, "0"));
+            let minutes = number(hours, 23)? * 60 + number(minutes, 59)?;
+            minutes * 60 * SECOND_NS * if zone.starts_with('-') { -1 } else { 1 }
+        }
+        None => 0,
+    };
+    Some(date_ns(year, month, day)? + time_of_day_ns(time)? - offset)
+}
+
+/// A time since the epoch of which the size tells the unit: seconds, milliseconds, microseconds or
+/// nanoseconds of the years 1973 to 5138. No digit is lost.
+pub(crate) fn epoch_ns(text: &str) -> Option<i64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let whole: i64 = whole.parse().ok().filter(|whole| *whole >= 0)?;
+    let digits = match whole {
+        0..100_000_000_000 => 9,
+        100_000_000_000..100_000_000_000_000 => 6,
+        100_000_000_000_000..100_000_000_000_000_000 => 3,
+        _ => 0,
+    };
+    let scale = 10_i64.pow(digits);
+    let below = fraction_ns(fraction)? / 10_i64.pow(9 - digits);
+    whole.checked_mul(scale)?.checked_add(below)
+}
+
 /// `HH:MM:SS`, with any number of digits of a second behind a point, as nanoseconds since
 /// midnight.
 pub(crate) fn time_of_day_ns(text: &str) -> Option<i64> {
@@ -73,6 +110,27 @@ mod tests {
         {
             assert_eq!(date_ns(year, month, day), None);
         }
+    }
+
+    #[test]
+    fn times_with_zones_and_of_every_unit() {
+        let ns = 1_772_006_400_125_000_000;
+        for text in [
+            "2026-02-25T08:00:00.125Z",
+            "2026-02-25T08:00:00.125",
+            "2026-02-25 10:00:00.125+02:00",
+            "2026-02-25T03:30:00.125-04:30",
+        ] {
+            assert_eq!(rfc3339_ns(text), Some(ns), "{text}");
+        }
+        for text in ["", "2026-02-25", "2026-02-30T00:00:00Z", "2026-02-25T08:00:00+99:00", "é"] {
+            assert_eq!(rfc3339_ns(text), None, "{text}");
+        }
+        for text in ["1772006400.125", "1772006400125", "1772006400125000", "1772006400125000000"] {
+            assert_eq!(epoch_ns(text), Some(ns), "{text}");
+        }
+        assert_eq!(epoch_ns("1772006400125.25"), Some(ns + 250_000));
+        assert_eq!(epoch_ns("-5"), None);
     }
 
     #[test]

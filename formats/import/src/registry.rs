@@ -1,17 +1,22 @@
 //! The list of importers, and the choice among them by content.
 
 use crate::clock::ClockImporter;
+use crate::datadog::DatadogImporter;
 use crate::declared::DeclaredImporter;
+use crate::elastic::ElasticImporter;
 use crate::hook_log::HookLog;
 use crate::input::InputFile;
+use crate::jaeger::JaegerImporter;
 use crate::kineto::KinetoImporter;
 use crate::native::Native;
 use crate::nsys::NsysSqlite;
 use crate::nvidia_smi::{NvidiaSmiQueryImporter, NvidiaSmiTableImporter};
 use crate::otlp::{OtlpJsonImporter, OtlpProtobufImporter};
 use crate::prometheus::PrometheusImporter;
+use crate::signoz::SignozImporter;
 use crate::tensorrt::{TensorRtGraphImporter, TensorRtProfileImporter, TensorRtTimingImporter};
 use crate::triton::TritonImporter;
+use crate::zipkin::ZipkinImporter;
 use crate::{ImportError, Importer, Probe, ProbeInput, foreign};
 
 /// Every importer. To add one: write its file, add its line.
@@ -31,6 +36,11 @@ static IMPORTERS: &[&dyn Importer] = &[
     &TensorRtGraphImporter,
     &TensorRtProfileImporter,
     &TensorRtTimingImporter,
+    &JaegerImporter,
+    &ZipkinImporter,
+    &DatadogImporter,
+    &ElasticImporter,
+    &SignozImporter,
 ];
 
 /// Every importer, in the order in which they are asked.

@@ -112,7 +112,7 @@ impl<'a> Reader<'a> {
                 "resourceSpans" | "resource_spans" | "batches" => {
                     self.list(Reader::resource_spans, &mut Place::none())?;
                 }
-                "trace" if self.stream.peek()? == Some(b'{') => self.request()?,
+                "trace" | "result" if self.stream.peek()? == Some(b'{') => self.request()?,
                 "resourceMetrics" | "resourceLogs" | "resource_metrics" | "resource_logs" => {
                     self.sink.problem(ProblemKind::UnimportedTable, 1, || key.clone());
                     self.stream.skip_value()?;

@@ -8,7 +8,7 @@
 //! objects, or such objects one after the other (the OpenTelemetry Collector's file exporter, one
 //! on each line). Ids are hexadecimal or, as plain protobuf JSON writes them, base64; 64-bit
 //! numbers are text or numbers; kinds and codes are numbers or names. Tempo's answers call the
-//! list `batches`, before OTLP 0.15 `scopeSpans` was `instrumentationLibrarySpans`.
+//! list `batches` or put it into a `trace`, Jaeger's (v3) into a `result`; before OTLP 0.15 `scopeSpans` was `instrumentationLibrarySpans`.
 //!
 //! *Protobuf*: one message or several after each other (which protobuf reads as one), each bare
 //! or with its length in front: four bytes, highest first (the Collector's file exporter, which
@@ -51,7 +51,7 @@ impl Importer for OtlpJsonImporter {
             return if is_framed { Probe::Yes } else { Probe::No };
         };
         let has_spans = outline.has("resourceSpans") || outline.has("resource_spans");
-        let is_tempo = ["batches", "trace"].iter().any(|key| {
+        let is_tempo = ["batches", "trace", "result"].iter().any(|key| {
             outline.value(key).is_some_and(|value| {
                 memchr::memmem::find(value, b"\"resource").is_some()
                     || memchr::memmem::find(value, b"\"scopeSpans\"").is_some()

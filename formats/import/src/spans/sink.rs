@@ -17,7 +17,10 @@ use super::{AttributeValue, TraceId, drop_duplicates};
 use crate::dialect;
 use crate::importer::timeline_of;
 use crate::input::InputFile;
+use crate::json::Json;
 
+/// Most parts of a key that an export spreads over objects.
+const KEY_DEPTH: u32 = 8;
 /// Most distinct keys whose treatment is remembered.
 const KEY_MEMORY: usize = 4096;
 /// Most keys named as examples of those not stored.
@@ -230,6 +233,24 @@ impl SpanSink {
         }
     }
 
+    /// Attributes of the span added last that an export holds as one object. Objects in it are
+    /// parts of keys: `{"a": {"b": 1}}` is `a.b`.
+    pub(crate) fn attributes_of(&mut self, value: &Json<'_>) {
+        self.nested_attributes("", value, 0);
+    }
+
+    fn nested_attributes(&mut self, prefix: &str, value: &Json<'_>, depth: u32) {
+        for (key, value) in value.members() {
+            let key = if prefix.is_empty() { key.to_string() } else { format!("{prefix}.{key}") };
+            match value {
+                Json::Object(_) if depth < KEY_DEPTH => {
+                    self.nested_attributes(&key, value, depth + 1);
+                }
+                value => self.attribute(&key, &AttributeValue::of_json(value)),
+            }
+        }
+    }
+
     /// An event of the span added last.
     pub(crate) fn event(&mut self, time: Option<TimestampNs>, name: &str) {
         if self.span == NONE_U32 {
@@ -317,6 +338,8 @@ impl SpanSink {
     fn row(&mut self, key: &str, value: &AttributeValue<'_>) -> Option<SpanAttribute> {
         let known = self.key(key);
         let (span, id) = (self.span, known.id);
+        let number = number_of(key, value);
+        let value = number.as_ref().unwrap_or(value);
         let row = match (known.treatment, value) {
             (Treatment::Withhold, _) => None,
             (Treatment::Number, value) => {
@@ -409,4 +432,14 @@ impl SpanSink {
         }
         process.raw()
     }
+}
+
+/// The number that stands in a text, of attributes that are numbers: some formats hold texts only.
+fn number_of<'a>(key: &str, value: &AttributeValue<'_>) -> Option<AttributeValue<'a>> {
+    let AttributeValue::Text(text) = value else { return None };
+    let is_number = ["gen_ai.latency.", "gen_ai.usage.", "triton.trace_"]
+        .iter()
+        .any(|prefix| key.starts_with(prefix));
+    let number = AttributeValue::of_number(text);
+    (is_number && number != AttributeValue::Nothing).then_some(number)
 }

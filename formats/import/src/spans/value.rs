@@ -28,11 +28,12 @@ impl<'a> AttributeValue<'a> {
     }
 
     /// A number as it is written: whole when it is written so.
-    pub(crate) fn of_number(text: &str) -> Self {
+    pub(crate) fn of_number(text: &str) -> AttributeValue<'static> {
         if let Ok(whole) = text.parse() {
-            return Self::Whole(whole);
+            return AttributeValue::Whole(whole);
         }
-        text.parse().ok().filter(|real: &f64| real.is_finite()).map_or(Self::Nothing, Self::Real)
+        let real = text.parse().ok().filter(|real: &f64| real.is_finite());
+        real.map_or(AttributeValue::Nothing, AttributeValue::Real)
     }
 
     /// A list of plain values, as one text with commas.
