@@ -108,3 +108,20 @@ fn noise_is_told_from_a_shift() {
     let few = diff(&runs(0, 3), &runs(80, 200));
     assert!(few.latencies[0].is_sparse);
 }
+
+#[test]
+fn one_gemm_kernel_that_became_two_is_still_one_comparison() {
+    let before = layers(&[(NORM, 5), (BF16_GEMM, 50), (NORM, 5), (BF16_GEMM, 50)]);
+    let after = layers(&[
+        (NORM, 5),
+        (BF16_OTHER, 30),
+        (NORM, 5),
+        ("nvjet_tst_64x16_64x16_4x1_v_bz_TNT", 40),
+    ]);
+    let found = diff(&before, &after);
+    assert!(found.appeared.is_empty() && found.vanished.is_empty(), "{found:?}");
+    let gemm = found.matched.iter().find(|change| change.before.name == BF16_GEMM);
+    let gemm = gemm.expect("the pair of GEMMs");
+    assert_eq!((gemm.before.count, gemm.after.count, gemm.after.n_merged), (8, 8, 1));
+    assert_eq!(gemm.cost_ns, 4 * (30 + 40 - 100));
+}

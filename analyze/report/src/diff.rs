@@ -226,8 +226,13 @@ fn computes(group: &KernelGroup) -> String {
 }
 
 fn both_names(change: &GroupChange) -> String {
-    let [before, after] =
-        [&change.before, &change.after].map(|group| short_kernel_name(&group.name));
+    let [before, after] = [&change.before, &change.after].map(|group| {
+        let name = short_kernel_name(&group.name);
+        match group.n_merged {
+            0 => name,
+            n => format!("{name} and {n} more"),
+        }
+    });
     if before == after { after } else { format!("{before} → {after}") }
 }
 

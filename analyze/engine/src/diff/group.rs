@@ -21,6 +21,8 @@ pub struct KernelGroup {
     pub grid: [u32; 3],
     /// Block of the launch shape with most time; zeros when unknown.
     pub block: [u32; 3],
+    /// Kernels of other names that are counted with it, since the other capture has one for all.
+    pub n_merged: u32,
     /// Place of the first of them among the first of all names.
     pub position: u32,
 }
@@ -84,6 +86,7 @@ pub(super) fn groups(side: &Side<'_>) -> Vec<KernelGroup> {
                 total: kernel.total,
                 grid: shape.map_or([0; 3], |shape| shape.grid),
                 block: shape.map_or([0; 3], |shape| shape.block),
+                n_merged: 0,
                 position: first_of_name.get(&kernel.name).copied().unwrap_or(u32::MAX),
             }
         })

@@ -18,6 +18,9 @@ use align::align;
 pub use group::{GroupKey, KernelGroup};
 pub use latency::{LatencyChange, Quantile, QuantileChange};
 
+/// Kernels without a counterpart that are tried for folding, most time first.
+const MAX_FOLDED: usize = 256;
+
 /// One side of a comparison.
 #[derive(Debug, Clone, Copy)]
 pub struct Side<'a> {
@@ -116,34 +119,47 @@ impl CaptureDiff {
         let n_steps = sides.map(|side| n_steps(side.analysis));
         let units = if n_steps.contains(&0) { [1, 1] } else { n_steps };
         let aligned = align(&groups[0], &groups[1]);
+        let mut matched: Vec<GroupChange> = aligned
+            .iter()
+            .map(|(a, b)| GroupChange {
+                before: groups[0][*a].clone(),
+                after: groups[1][*b].clone(),
+                cost_ns: 0,
+            })
+            .collect();
         let mut is_matched = [vec![false; groups[0].len()], vec![false; groups[1].len()]];
-        let mut matched: Vec<GroupChange> = Vec::with_capacity(aligned.len());
         for (a, b) in aligned {
             is_matched[0][a] = true;
             is_matched[1][b] = true;
-            let (before, after) = (groups[0][a].clone(), groups[1][b].clone());
-            let per_unit = |group: &KernelGroup, units: u64| group.total.as_ns() / units.max(1);
-            let cost_ns = per_unit(&after, units[1]) as i64 - per_unit(&before, units[0]) as i64;
-            matched.push(GroupChange { before, after, cost_ns });
         }
-        matched.sort_by_key(|change| std::cmp::Reverse(change.cost_ns.unsigned_abs()));
-        let left = |side: usize| -> Vec<KernelGroup> {
-            let mut left: Vec<KernelGroup> = groups[side]
-                .iter()
-                .zip(&is_matched[side])
-                .filter(|(_, is_matched)| !**is_matched)
-                .map(|(group, _)| group.clone())
-                .collect();
+        let mut left = [0, 1].map(|side| {
+            let with_match = groups[side].iter().zip(&is_matched[side]);
+            let lone = with_match.filter(|(_, is_matched)| !**is_matched);
+            let mut left: Vec<KernelGroup> = lone.map(|(group, _)| group.clone()).collect();
             left.sort_by_key(|group| std::cmp::Reverse(group.total));
             left
-        };
+        });
+        for (side, left) in left.iter_mut().enumerate() {
+            let mut n_tried = 0;
+            left.retain(|group| {
+                n_tried += 1;
+                n_tried > MAX_FOLDED || !fold(group, side, &mut matched)
+            });
+        }
+        let [vanished, appeared] = left;
+        for change in &mut matched {
+            let per_unit = |group: &KernelGroup, units: u64| group.total.as_ns() / units.max(1);
+            change.cost_ns = per_unit(&change.after, units[1]) as i64
+                - per_unit(&change.before, units[0]) as i64;
+        }
+        matched.sort_by_key(|change| std::cmp::Reverse(change.cost_ns.unsigned_abs()));
         Self {
             units,
             kernel_time: sides.map(|side| side.analysis.precision.total),
             matmul_time: sides.map(|side| side.analysis.precision.matmul),
             roles: role_changes(&sides),
-            appeared: left(1),
-            vanished: left(0),
+            appeared,
+            vanished,
             matched,
             latencies: latency::changes(&sides),
             batch: sides.map(|side| median_batch(side.analysis)),
@@ -168,6 +184,37 @@ impl CaptureDiff {
             .map(|side| self.kernel_time[side].as_ns() as f64 / self.units[side].max(1) as f64);
         (before > 0.0).then(|| after / before)
     }
+}
+
+/// One kernel for a multiply in one capture may be several in the other, by problem size. A multiply
+/// without a counterpart joins the pair of its role and precision whose counts it evens out most.
+/// Returns whether there is one.
+fn fold(group: &KernelGroup, side: usize, matched: &mut [GroupChange]) -> bool {
+    if !multiplies(&group.class) {
+        return false;
+    }
+    let gain = |change: &GroupChange| {
+        let pair = [&change.before, &change.after];
+        let (own, other) = (pair[side], pair[1 - side]);
+        let same = own.key().role == group.key().role
+            && own.dtype() == group.dtype()
+            && own.tensor_core() == group.tensor_core();
+        let apart = own.count.abs_diff(other.count);
+        let then = (own.count + group.count).abs_diff(other.count);
+        if same { apart.saturating_sub(then) } else { 0 }
+    };
+    let best = matched
+        .iter()
+        .map(gain)
+        .enumerate()
+        .max_by_key(|(at, gain)| (*gain, std::cmp::Reverse(*at)));
+    let Some((at, _)) = best.filter(|(_, gain)| *gain > 0) else { return false };
+    let change = &mut matched[at];
+    let own = if side == 0 { &mut change.before } else { &mut change.after };
+    own.count += group.count;
+    own.total = [own.total, group.total].into_iter().sum();
+    own.n_merged += 1;
+    true
 }
 
 fn n_steps(analysis: &Analysis) -> u64 {

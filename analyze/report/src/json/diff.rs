@@ -82,6 +82,7 @@ fn group(group: &KernelGroup) -> Value {
         "tensor_core": group.tensor_core().as_str(),
         "library": group.class.library.value,
         "count": group.count,
+        "merged_names": group.n_merged,
         "total_ns": group.total.as_ns(),
         "grid": group.grid,
         "block": group.block,
