@@ -19,6 +19,32 @@ type Map<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
 const TEXT_LIMIT_BYTES: usize = 64 << 20;
 const OPEN_EXTERNAL_IDS: usize = 1 << 16;
 
+/// Shapes found again without hashing all of them.
+const N_RECENT: usize = 1024;
+
+/// What tells the shapes of kernel records apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct ShapeKey {
+    name_address: u64,
+    grid: [i32; 3],
+    block: [i32; 3],
+    shared_bytes: [i32; 2],
+    registers: u16,
+}
+
+/// A shape that was seen lately.
+#[derive(Clone, Copy, Debug)]
+struct RecentShape {
+    key: ShapeKey,
+    shape: u32,
+}
+
+impl Default for RecentShape {
+    fn default() -> Self {
+        Self { key: ShapeKey::default(), shape: NONE_U32 }
+    }
+}
+
 /// Turns records into rows of a timeline that the writer empties into the file.
 #[derive(Debug)]
 pub struct Rows {
@@ -29,6 +55,7 @@ pub struct Rows {
     ledger_source: String,
     memory: OwnMemory,
     names: Map<u64, StringId>,
+    recent_shapes: Box<[RecentShape]>,
     call_names: Map<(u8, u32), StringId>,
     external_ids: Map<u32, u64>,
     last_stream: Option<((u32, u32, u32), StreamId)>,
@@ -58,6 +85,7 @@ impl Rows {
             ledger_source: format!("process {pid}"),
             memory: OwnMemory::open(),
             names: Map::default(),
+            recent_shapes: vec![RecentShape::default(); N_RECENT].into_boxed_slice(),
             call_names: Map::default(),
             external_ids: Map::default(),
             last_stream: None,
@@ -124,6 +152,7 @@ impl Rows {
     /// Forgets texts by address, since what they belonged to may be gone.
     pub fn forget_names(&mut self) {
         self.names.clear();
+        self.recent_shapes.fill(RecentShape::default());
     }
 
     /// The id of a text, or that of a stand-in once there are too many.
@@ -319,22 +348,43 @@ impl Rows {
 
     #[inline]
     fn shape(&mut self, r: &underspan_cupti::Kernel) -> u32 {
-        let name = match self.names.get(&r.name_address) {
+        let key = ShapeKey {
+            name_address: r.name_address,
+            grid: [r.grid_x, r.grid_y, r.grid_z],
+            block: [r.block_x, r.block_y, r.block_z],
+            shared_bytes: [r.static_shared_bytes, r.dynamic_shared_bytes],
+            registers: r.registers_per_thread,
+        };
+        let mixed = r.name_address ^ ((r.grid_x as u64) << 7) ^ ((r.grid_y as u64) << 3);
+        let slot = (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % N_RECENT;
+        if let Some(recent) = self.recent_shapes.get(slot)
+            && recent.key == key
+            && recent.shape != NONE_U32
+        {
+            return recent.shape;
+        }
+        let shape = self.intern_shape(&key);
+        if let Some(recent) = self.recent_shapes.get_mut(slot) {
+            *recent = RecentShape { key, shape };
+        }
+        shape
+    }
+
+    fn intern_shape(&mut self, key: &ShapeKey) -> u32 {
+        let name = match self.names.get(&key.name_address) {
             Some(name) => *name,
-            None => self.name_at(r.name_address),
+            None => self.name_at(key.name_address),
         };
         let unsigned = |n: i32| n.max(0) as u32;
-        self.timeline
-            .shapes
-            .intern(KernelShape {
-                name,
-                grid: [unsigned(r.grid_x), unsigned(r.grid_y), unsigned(r.grid_z)],
-                block: [unsigned(r.block_x), unsigned(r.block_y), unsigned(r.block_z)],
-                static_shared_bytes: unsigned(r.static_shared_bytes),
-                dynamic_shared_bytes: unsigned(r.dynamic_shared_bytes),
-                registers_per_thread: u32::from(r.registers_per_thread),
-            })
-            .raw()
+        let shape = KernelShape {
+            name,
+            grid: key.grid.map(unsigned),
+            block: key.block.map(unsigned),
+            static_shared_bytes: unsigned(key.shared_bytes[0]),
+            dynamic_shared_bytes: unsigned(key.shared_bytes[1]),
+            registers_per_thread: u32::from(key.registers),
+        };
+        self.timeline.shapes.intern(shape).raw()
     }
 
     #[cold]
