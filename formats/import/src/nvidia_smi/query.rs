@@ -63,7 +63,9 @@ pub(super) fn read(
         samples
             .problem(ProblemKind::TruncatedInput, || "the compressed data is cut off".to_owned());
     }
-    samples.fact("time_zone", "local time, taken as UTC");
+    if !samples.timeline.counters.is_empty() {
+        samples.fact("time_zone", "local time, taken as UTC");
+    }
     samples.finish(input)
 }
 

@@ -54,22 +54,23 @@ impl Importer for PrometheusImporter {
     }
 
     fn probe(&self, head: &ProbeInput<'_>) -> Probe {
-        let mut n_samples = 0;
-        let mut has_metadata = false;
+        let (mut n_samples, mut n_faults) = (0, 0);
+        let (mut has_type, mut has_help) = (false, false);
         for line in head_lines(head.head, head.is_whole).take(PROBE_LINES) {
             match statement(line) {
                 Ok(Statement::Sample(_)) => n_samples += 1,
-                Ok(Statement::Help { .. } | Statement::Type { .. } | Statement::Unit { .. }) => {
-                    has_metadata = true;
-                }
+                Ok(Statement::Type { .. }) => has_type = true,
+                Ok(Statement::Help { .. } | Statement::Unit { .. }) => has_help = true,
                 Ok(Statement::Comment | Statement::End) => {}
-                Err(_) => return Probe::No,
+                Err(_) => n_faults += 1,
             }
         }
-        match (has_metadata, n_samples) {
-            (true, _) => Probe::Yes,
-            (false, 1..) => Probe::Maybe,
-            _ => Probe::No,
+        if has_type || has_help && n_samples > 0 && n_faults == 0 {
+            Probe::Yes
+        } else if n_samples > 0 && n_faults == 0 {
+            Probe::Maybe
+        } else {
+            Probe::No
         }
     }
 
