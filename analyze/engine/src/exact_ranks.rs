@@ -1,17 +1,21 @@
-//! Percentiles of values that are cheaper to compute twice than to store: one walk counts them in
-//! buckets, a second one collects only the buckets that hold a wanted rank.
+//! Count, sum, extremes and exact percentiles of values that are cheaper to compute again than to
+//! store.
+//!
+//! A sample says between which values each percentile probably lies. One walk then counts the
+//! values below each of those brackets and collects those inside, from which the percentile is
+//! selected. Where a bracket misses (the counts say so), everything is collected.
 
 use rayon::prelude::*;
 
 use crate::percentile::{nearest_rank, select_ranks};
 
-/// Bits of the mantissa a bucket keeps: values in one bucket differ by less than 0.2 %.
-const MANTISSA_BITS: u32 = 9;
-/// Below this value every bucket holds one value.
-const EXACT_BELOW: u64 = 1 << (MANTISSA_BITS + 1);
-/// Buckets of values that are not negative.
-const HALF: usize =
-    EXACT_BELOW as usize + (63 - MANTISSA_BITS as usize - 1) * (1 << MANTISSA_BITS as usize);
+/// Values in the sample. With so many a rank is off by more than [`MARGIN`] ranks of the sample
+/// once in some thousand captures.
+const SAMPLE: usize = 4_096;
+/// Ranks of the sample by which a bracket is wider than the percentile on each side.
+const MARGIN: usize = 128;
+/// Percentiles asked for.
+const PERCENTS: [u32; 3] = [50, 95, 99];
 
 /// Values in parts that can be walked independently and more than once.
 pub(crate) trait ValueParts: Sync {
@@ -19,6 +23,8 @@ pub(crate) trait ValueParts: Sync {
     fn n_parts(&self) -> usize;
     /// Calls `visit` for each value of a part.
     fn for_each(&self, part: usize, visit: impl FnMut(i64));
+    /// Some values from all over, about `n` of them.
+    fn sample(&self, n: usize) -> Vec<i64>;
 }
 
 /// Count, sum, extremes and three percentiles of signed nanoseconds.
@@ -42,118 +48,107 @@ pub struct SignedStats {
     pub n_negative: u64,
 }
 
-#[derive(Clone)]
-struct Counts {
-    buckets: Vec<u32>,
-    n_negative: u64,
-    min: i64,
-    max: i64,
-    sum: i128,
-}
-
-impl Counts {
-    fn new() -> Self {
-        Self { buckets: vec![0; 2 * HALF], n_negative: 0, min: i64::MAX, max: i64::MIN, sum: 0 }
-    }
-
-    #[inline]
-    fn add(&mut self, value: i64) {
-        self.buckets[bucket(value)] += 1;
-        self.n_negative += u64::from(value < 0);
-        self.min = self.min.min(value);
-        self.max = self.max.max(value);
-        self.sum += i128::from(value);
-    }
-
-    fn merge(mut self, other: Self) -> Self {
-        self.buckets.iter_mut().zip(&other.buckets).for_each(|(a, b)| *a += b);
-        self.n_negative += other.n_negative;
-        self.min = self.min.min(other.min);
-        self.max = self.max.max(other.max);
-        self.sum += other.sum;
-        self
-    }
-}
-
 impl SignedStats {
     /// The statistics of all values; `None` when there are none.
     pub(crate) fn of(parts: &impl ValueParts) -> Option<Self> {
-        let n_parts = parts.n_parts();
-        let counts = (0..n_parts)
-            .into_par_iter()
-            .fold(Counts::new, |mut counts, part| {
-                parts.for_each(part, |value| counts.add(value));
-                counts
-            })
-            .reduce(Counts::new, Counts::merge);
-        let n: u64 = counts.buckets.iter().map(|count| u64::from(*count)).sum();
-        let rank = |percent| nearest_rank(percent, n as usize);
-        let ranks = [rank(50)?, rank(95)?, rank(99)?];
+        let sampled = brackets(parts.sample(SAMPLE));
+        Self::with_brackets(parts, sampled)
+            .or_else(|| Self::with_brackets(parts, [(i64::MIN, i64::MAX); 3]))
+    }
 
-        // The bucket of each rank, and how many values lie in the buckets before it.
-        let mut wanted = [(0, 0); 3];
-        let mut before = 0;
-        for (bucket, count) in counts.buckets.iter().enumerate() {
-            let until = before + *count as usize;
-            for (rank, wanted) in ranks.iter().zip(&mut wanted) {
-                if (before..until).contains(rank) {
-                    *wanted = (bucket, before);
-                }
-            }
-            before = until;
-        }
-        let collected: Vec<[Vec<i64>; 3]> = (0..n_parts)
+    /// The statistics, if the percentiles lie in their brackets (both ends are inside).
+    fn with_brackets(parts: &impl ValueParts, brackets: [(i64, i64); 3]) -> Option<Self> {
+        let walks: Vec<Walk> = (0..parts.n_parts())
             .into_par_iter()
             .map(|part| {
-                let mut found = [const { Vec::new() }; 3];
-                parts.for_each(part, |value| {
-                    let bucket = bucket(value);
-                    for (found, (wanted, _)) in found.iter_mut().zip(&wanted) {
-                        if bucket == *wanted {
-                            found.push(value);
-                        }
-                    }
-                });
-                found
+                let mut walk = Walk::default();
+                parts.for_each(part, |value| walk.add(value, &brackets));
+                walk
             })
             .collect();
-        let [p50_ns, p95_ns, p99_ns] = [0, 1, 2].map(|at| {
-            let mut values: Vec<i64> =
-                collected.iter().flat_map(|found| found[at].iter().copied()).collect();
-            let [value] = select_ranks(&mut values, [ranks[at] - wanted[at].1]);
-            value
-        });
+        let n: u64 = walks.iter().map(|walk| walk.n).sum();
+        let mut percentiles = [0; 3];
+        for (at, percentile) in percentiles.iter_mut().enumerate() {
+            let rank = nearest_rank(PERCENTS[at], usize::try_from(n).ok()?)?;
+            let below: u64 = walks.iter().map(|walk| walk.below[at]).sum();
+            let inside = walks.iter().flat_map(|walk| walk.inside[at].iter().copied());
+            let mut inside: Vec<i64> = inside.collect();
+            let rank = rank.checked_sub(usize::try_from(below).ok()?)?;
+            if rank >= inside.len() {
+                return None;
+            }
+            [*percentile] = select_ranks(&mut inside, [rank]);
+        }
+        let sum = walks.iter().map(|walk| walk.sum).sum::<i128>();
+        let sum_ns = sum.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
+        let [p50_ns, p95_ns, p99_ns] = percentiles;
         Some(Self {
             n,
-            min_ns: counts.min,
+            min_ns: walks.iter().filter(|walk| walk.n > 0).map(|walk| walk.min).min()?,
             p50_ns,
             p95_ns,
             p99_ns,
-            max_ns: counts.max,
-            sum_ns: i64::try_from(counts.sum).unwrap_or(if counts.sum < 0 {
-                i64::MIN
-            } else {
-                i64::MAX
-            }),
-            n_negative: counts.n_negative,
+            max_ns: walks.iter().filter(|walk| walk.n > 0).map(|walk| walk.max).max()?,
+            sum_ns,
+            n_negative: walks.iter().map(|walk| walk.n_negative).sum(),
         })
     }
 }
 
-/// The bucket of a value; larger values never have a smaller bucket.
-#[inline]
-fn bucket(value: i64) -> usize {
-    if value >= 0 { HALF + magnitude(value as u64) } else { HALF - 1 - magnitude(!value as u64) }
+/// Between which values the percentiles of what was sampled lie, with a margin.
+fn brackets(mut sample: Vec<i64>) -> [(i64, i64); 3] {
+    sample.sort_unstable();
+    let n = sample.len();
+    PERCENTS.map(|percent| {
+        let Some(rank) = nearest_rank(percent, n) else { return (i64::MIN, i64::MAX) };
+        // Higher percentiles are known better.
+        let margin = if percent == 50 { MARGIN } else { MARGIN / 2 };
+        let low = rank.checked_sub(margin).map_or(i64::MIN, |rank| sample[rank]);
+        let high = sample.get(rank + margin).copied().unwrap_or(i64::MAX);
+        (low, high)
+    })
 }
 
-#[inline]
-fn magnitude(value: u64) -> usize {
-    if value < EXACT_BELOW {
-        return value as usize;
+/// What one part's walk found.
+struct Walk {
+    n: u64,
+    n_negative: u64,
+    min: i64,
+    max: i64,
+    sum: i128,
+    below: [u64; 3],
+    inside: [Vec<i64>; 3],
+}
+
+impl Default for Walk {
+    fn default() -> Self {
+        Self {
+            n: 0,
+            n_negative: 0,
+            min: i64::MAX,
+            max: i64::MIN,
+            sum: 0,
+            below: [0; 3],
+            inside: Default::default(),
+        }
     }
-    let exponent = 63 - value.leading_zeros();
-    let mantissa = (value >> (exponent - MANTISSA_BITS)) as usize & ((1 << MANTISSA_BITS) - 1);
-    EXACT_BELOW as usize + (((exponent - MANTISSA_BITS - 1) as usize) << MANTISSA_BITS) + mantissa
+}
+
+impl Walk {
+    #[inline]
+    fn add(&mut self, value: i64, brackets: &[(i64, i64); 3]) {
+        self.n += 1;
+        self.n_negative += u64::from(value < 0);
+        self.min = self.min.min(value);
+        self.max = self.max.max(value);
+        self.sum += i128::from(value);
+        for (at, (low, high)) in brackets.iter().enumerate() {
+            self.below[at] += u64::from(value < *low);
+            if (*low..=*high).contains(&value) {
+                self.inside[at].push(value);
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -161,15 +156,22 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    struct Parts(Vec<Vec<i64>>);
+    struct Parts {
+        values: Vec<Vec<i64>>,
+        sample: Vec<i64>,
+    }
 
     impl ValueParts for Parts {
         fn n_parts(&self) -> usize {
-            self.0.len()
+            self.values.len()
         }
 
         fn for_each(&self, part: usize, visit: impl FnMut(i64)) {
-            self.0[part].iter().copied().for_each(visit);
+            self.values[part].iter().copied().for_each(visit);
+        }
+
+        fn sample(&self, n: usize) -> Vec<i64> {
+            self.sample.iter().copied().take(n).collect()
         }
     }
 
@@ -179,12 +181,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn statistics_are_those_of_sorting(
-            parts in prop::collection::vec(prop::collection::vec(some_value(), 0..60), 0..5),
+        fn statistics_are_those_of_sorting_whatever_the_sample(
+            values in prop::collection::vec(prop::collection::vec(some_value(), 0..60), 0..5),
+            sample in prop::collection::vec(some_value(), 0..600),
         ) {
-            let mut sorted: Vec<i64> = parts.iter().flatten().copied().collect();
+            let mut sorted: Vec<i64> = values.iter().flatten().copied().collect();
             sorted.sort_unstable();
-            let found = SignedStats::of(&Parts(parts));
+            let found = SignedStats::of(&Parts { values, sample });
             let at = |percent| nearest_rank(percent, sorted.len()).map(|rank| sorted[rank]);
             prop_assert_eq!(found.map(|s| s.n as usize).unwrap_or(0), sorted.len());
             prop_assert_eq!(found.map(|s| s.p50_ns), at(50));
@@ -195,13 +198,6 @@ mod tests {
             let sum: i128 = sorted.iter().map(|v| i128::from(*v)).sum();
             let sum = sum.clamp(i64::MIN.into(), i64::MAX.into());
             prop_assert_eq!(found.map_or(0, |s| i128::from(s.sum_ns)), sum);
-        }
-
-        #[test]
-        fn buckets_are_in_the_order_of_values(a in some_value(), b in some_value()) {
-            let (low, high) = (a.min(b), a.max(b));
-            prop_assert!(bucket(low) <= bucket(high));
-            prop_assert!(bucket(high) < 2 * HALF);
         }
     }
 }

@@ -2,8 +2,6 @@
 
 use underspan_model::{ShapeId, Timeline};
 
-use crate::{WorkItem, WorkKind};
-
 /// What an item of device work is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum WorkClass {
@@ -103,17 +101,15 @@ impl WorkClasses {
     }
 
     /// The class of a launch shape; that of an unknown one is compute.
+    #[inline]
     pub fn of_shape(&self, shape: ShapeId) -> WorkClass {
         self.by_shape.get(shape.index()).copied().unwrap_or(WorkClass::Compute)
     }
 
-    /// The class of an item, given the shape column of the kernel table.
+    /// The class of a kernel with this shape column value.
     #[inline]
-    pub(crate) fn of_item(&self, item: &WorkItem, shapes: &[u32]) -> WorkClass {
-        match item.kind {
-            WorkKind::Kernel => self.of_shape(ShapeId::from_raw(shapes[item.row as usize])),
-            WorkKind::Memcpy | WorkKind::Memset => WorkClass::Copy,
-        }
+    pub(crate) fn of_kernel(&self, shape: u32) -> WorkClass {
+        self.of_shape(ShapeId::from_raw(shape))
     }
 }
 

@@ -1,7 +1,5 @@
 //! The API calls that launched device work, one row a call.
 
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering::Relaxed};
-
 use rayon::prelude::*;
 use underspan_model::{NONE_U32, Timeline, TimestampNs};
 
@@ -73,7 +71,7 @@ impl LaunchTable {
 
     /// Gathers what each call launched from the calls of each kernel, copy and fill.
     pub(super) fn of(timeline: &Timeline, calls: &[Vec<u32>; 3]) -> Self {
-        let per_call = PerCall::new(timeline.api_calls.len());
+        let mut per_call = PerCall::new(timeline.api_calls.len());
         per_call.add(&calls[0], &timeline.kernels.start_ns, true);
         per_call.add(&calls[1], &timeline.memcpys.start_ns, false);
         per_call.add(&calls[2], &timeline.memsets.start_ns, false);
@@ -81,72 +79,77 @@ impl LaunchTable {
     }
 }
 
-/// One accumulator for every API call. Sums and minima come out the same in whatever order
-/// threads add to them.
+/// One accumulator for every API call.
 struct PerCall {
-    n_kernels: Vec<AtomicU32>,
-    n_items: Vec<AtomicU32>,
-    first_start_ns: Vec<AtomicI64>,
+    n_kernels: Vec<u32>,
+    n_items: Vec<u32>,
+    first_start_ns: Vec<i64>,
+}
+
+/// Work of one call that stands together in its table.
+#[derive(Clone, Copy)]
+struct Run {
+    call: u32,
+    n: u32,
+    first_start: i64,
 }
 
 impl PerCall {
     fn new(n_calls: usize) -> Self {
-        let zeros = || (0..n_calls).map(|_| AtomicU32::new(0)).collect();
         Self {
-            n_kernels: zeros(),
-            n_items: zeros(),
-            first_start_ns: (0..n_calls).map(|_| AtomicI64::new(i64::MAX)).collect(),
+            n_kernels: vec![0; n_calls],
+            n_items: vec![0; n_calls],
+            // Zeros come without touching the memory; a call without items has no start.
+            first_start_ns: vec![0; n_calls],
         }
     }
 
-    fn add(&self, calls: &[u32], starts: &[i64], are_kernels: bool) {
-        calls.par_chunks(PART_ROWS).zip(starts.par_chunks(PART_ROWS)).for_each(
-            |(calls, starts)| {
-                // Work of one call mostly stands together, and rows are in order of start.
-                let mut run = Run { call: NONE_U32, n: 0, first_start: 0 };
-                for (&call, &start) in calls.iter().zip(starts) {
-                    if call == run.call {
-                        run.n += 1;
-                    } else {
-                        self.add_run(&run, are_kernels);
-                        run = Run { call, n: 1, first_start: start };
-                    }
-                }
-                self.add_run(&run, are_kernels);
-            },
-        );
-    }
-
-    #[inline]
-    fn add_run(&self, run: &Run, are_kernels: bool) {
-        if run.call == NONE_U32 {
-            return;
-        }
-        let call = run.call as usize;
-        self.n_items[call].fetch_add(run.n, Relaxed);
-        self.first_start_ns[call].fetch_min(run.first_start, Relaxed);
-        if are_kernels {
-            self.n_kernels[call].fetch_add(run.n, Relaxed);
+    fn add(&mut self, calls: &[u32], starts: &[i64], are_kernels: bool) {
+        let parts: Vec<Vec<Run>> = calls
+            .par_chunks(PART_ROWS)
+            .zip(starts.par_chunks(PART_ROWS))
+            .map(|(calls, starts)| runs(calls, starts))
+            .collect();
+        for run in parts.iter().flatten() {
+            let call = run.call as usize;
+            let n_items = &mut self.n_items[call];
+            let first = &mut self.first_start_ns[call];
+            *first = if *n_items == 0 { run.first_start } else { run.first_start.min(*first) };
+            *n_items = n_items.saturating_add(run.n);
+            if are_kernels {
+                self.n_kernels[call] = self.n_kernels[call].saturating_add(run.n);
+            }
         }
     }
 
     fn into_table(self) -> LaunchTable {
         let mut table = LaunchTable::default();
-        for (call, n_items) in self.n_items.into_iter().enumerate() {
-            let n_items = n_items.into_inner();
+        for (call, &n_items) in self.n_items.iter().enumerate() {
             if n_items > 0 {
                 table.calls.push(call as u32);
                 table.n_items.push(n_items);
-                table.n_kernels.push(self.n_kernels[call].load(Relaxed));
-                table.first_start_ns.push(self.first_start_ns[call].load(Relaxed));
+                table.n_kernels.push(self.n_kernels[call]);
+                table.first_start_ns.push(self.first_start_ns[call]);
             }
         }
         table
     }
 }
 
-struct Run {
-    call: u32,
-    n: u32,
-    first_start: i64,
+fn runs(calls: &[u32], starts: &[i64]) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
+    let mut last = NONE_U32;
+    for (&call, &first_start) in calls.iter().zip(starts) {
+        if call != last {
+            last = call;
+            if call != NONE_U32 {
+                runs.push(Run { call, n: 1, first_start });
+            }
+        } else if call != NONE_U32
+            && let Some(run) = runs.last_mut()
+        {
+            run.n += 1;
+        }
+    }
+    runs
 }

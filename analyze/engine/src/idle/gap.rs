@@ -121,8 +121,21 @@ pub(super) struct GapSplitter<'a> {
     calls: &'a HostCalls<'a>,
     correlation: &'a Correlation,
     timeline: &'a Timeline,
-    /// The launch looked up last, and when its first work started: graphs ask many times.
-    first_start: (u32, i64),
+    /// The launch looked at last: graphs ask for one many times.
+    launch: LaunchSpan,
+}
+
+/// When work of a launch is on its way and when it is waiting.
+#[derive(Clone, Copy)]
+struct LaunchSpan {
+    call: u32,
+    start_ns: i64,
+    end_ns: i64,
+    /// From when on what has not started is enqueued: from the end of the call, or from its
+    /// first work on.
+    enqueued_ns: i64,
+    /// Whether the first work has been looked for.
+    is_first_known: bool,
 }
 
 impl<'a> GapSplitter<'a> {
@@ -131,7 +144,42 @@ impl<'a> GapSplitter<'a> {
         correlation: &'a Correlation,
         timeline: &'a Timeline,
     ) -> Self {
-        Self { calls, correlation, timeline, first_start: (NONE_U32, 0) }
+        let nothing = LaunchSpan {
+            call: NONE_U32,
+            start_ns: 0,
+            end_ns: 0,
+            enqueued_ns: i64::MAX,
+            is_first_known: true,
+        };
+        Self { calls, correlation, timeline, launch: nothing }
+    }
+
+    /// Whether the gap from `from` to the start of `next` is queue wait as a whole. Most gaps
+    /// are; the others, and some that are, take [`GapSplitter::split`].
+    #[inline]
+    pub(super) fn is_plain_queue_wait(&mut self, from: i64, next: &WorkItem) -> bool {
+        let call = self.correlation.calls(next.kind)[next.row as usize];
+        if call != self.launch.call {
+            if call == NONE_U32 {
+                return false;
+            }
+            let (start_ns, end_ns) = self.calls.span(call);
+            self.launch =
+                LaunchSpan { call, start_ns, end_ns, enqueued_ns: end_ns, is_first_known: false };
+        } else if from < self.launch.enqueued_ns && !self.launch.is_first_known {
+            self.look_for_first();
+        }
+        from >= self.launch.enqueued_ns && length(from, next.start_ns) <= CUT_AFTER_NS
+    }
+
+    #[cold]
+    fn look_for_first(&mut self) {
+        self.launch.is_first_known = true;
+        let first = self.correlation.launches().first_start_of(self.launch.call);
+        if let Some(first) = first {
+            let after = first.as_ns().saturating_add(1);
+            self.launch.enqueued_ns = after.clamp(self.launch.start_ns, self.launch.end_ns);
+        }
     }
 
     /// Splits the gap from `from` to the start of `next`, which is later.
@@ -197,17 +245,14 @@ impl<'a> GapSplitter<'a> {
 
     /// Whether a call that is still running at `at` has enqueued `next` already: earlier work of
     /// the same launch ran before, or the call waits for the data it asked for.
-    fn was_enqueued_by(&mut self, call: u32, at: i64, next: &WorkItem) -> bool {
-        if self.first_start.0 != call {
-            let start = self.correlation.launches().first_start_of(call);
-            self.first_start = (call, start.map_or(i64::MAX, TimestampNs::as_ns));
-        }
+    fn was_enqueued_by(&self, call: u32, at: i64, next: &WorkItem) -> bool {
+        let first = self.correlation.launches().first_start_of(call);
         let kind = match next.kind {
             WorkKind::Memcpy => self.timeline.memcpys.kind.get(next.row as usize).copied(),
             _ => None,
         };
         let reads_back = kind.map(MemcpyKind::from_code) == Some(MemcpyKind::DtoH);
-        self.first_start.1 < at || reads_back && self.calls.blocks(call)
+        first.is_some_and(|first| first.as_ns() < at) || reads_back && self.calls.blocks(call)
     }
 
     fn why_unlaunched(&self, item: &WorkItem) -> Unlaunched {

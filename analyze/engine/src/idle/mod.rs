@@ -76,25 +76,27 @@ pub(crate) fn device_idle(
         .par_iter()
         .enumerate()
         .map(|(at, chunk)| {
-            let mut ends = reach.of_devices_before(at);
-            let mut lanes = vec![LaneIdle::default(); ends.len()];
-            let mut splitter = splitter.clone();
+            let mut walk = GapWalk {
+                splitter: splitter.clone(),
+                siblings: &siblings,
+                ends: reach.of_devices_before(at),
+                lanes: vec![LaneIdle::default(); reach.lanes().n_devices()],
+                n_longest,
+            };
+            let (mut stream, mut lane) = (0, 0);
+            let mut stream_column = None;
             work.for_each_in(chunk, |item| {
-                let stream = reach.lanes().stream_lane(item.stream);
-                let lane = reach.lanes().device_lane(stream);
-                if item.start_ns > ends[lane] && ends[lane] != i64::MIN {
-                    let quiet = |since| {
-                        siblings
-                            .of_stream(stream)
-                            .iter()
-                            .all(|device| ends[*device as usize] <= since)
-                    };
-                    let split = splitter.split(ends[lane], &item, quiet);
-                    lanes[lane].add(&split, &item, n_longest);
+                if stream_column != Some(item.stream) {
+                    stream_column = Some(item.stream);
+                    stream = reach.lanes().stream_lane(item.stream);
+                    lane = reach.lanes().device_lane(stream);
                 }
-                ends[lane] = item.end_ns.max(ends[lane]);
+                if item.start_ns > walk.ends[lane] {
+                    walk.add_gap(lane, stream, &item);
+                }
+                walk.ends[lane] = item.end_ns.max(walk.ends[lane]);
             });
-            lanes
+            walk.lanes
         })
         .collect();
     let mut lanes = vec![LaneIdle::default(); reach.lanes().n_devices()];
@@ -144,6 +146,41 @@ fn capture_bounds(timeline: &Timeline, occupancy: &Occupancy) -> Interval {
     Interval::new(start.unwrap_or_default(), end.unwrap_or_default())
 }
 
+/// A walk over items in order of start.
+struct GapWalk<'a> {
+    splitter: GapSplitter<'a>,
+    siblings: &'a Siblings,
+    /// How far the work of each device reaches.
+    ends: Vec<i64>,
+    lanes: Vec<LaneIdle>,
+    n_longest: usize,
+}
+
+impl GapWalk<'_> {
+    /// Adds the gap that `item` ends on the device of a lane.
+    #[inline]
+    fn add_gap(&mut self, lane: usize, stream: usize, item: &WorkItem) {
+        let from = self.ends[lane];
+        let idle = &mut self.lanes[lane];
+        let length = item.start_ns.wrapping_sub(from) as u64;
+        if length < idle.threshold && self.splitter.is_plain_queue_wait(from, item) {
+            let class = IdleClass::QueueWait.index();
+            idle.by_class[class] = idle.by_class[class].saturating_add(length);
+            idle.gaps_by_class[class] += 1;
+        } else if from != i64::MIN {
+            self.add_split_gap(lane, stream, item);
+        }
+    }
+
+    fn add_split_gap(&mut self, lane: usize, stream: usize, item: &WorkItem) {
+        let ends = &self.ends;
+        let devices = self.siblings.of_stream(stream);
+        let is_quiet_since = |at| devices.iter().all(|device| ends[*device as usize] <= at);
+        let split = self.splitter.split(ends[lane], item, is_quiet_since);
+        self.lanes[lane].add(&split, item, self.n_longest);
+    }
+}
+
 /// Which devices a process uses.
 struct Siblings {
     /// Lists of devices, one for each process with streams and an empty one.
@@ -182,8 +219,6 @@ impl Siblings {
 /// Sums of one device, of one chunk or several.
 #[derive(Debug, Clone, Default)]
 struct LaneIdle {
-    n_gaps: u64,
-    idle_ns: u64,
     by_class: [u64; IdleClass::ALL.len()],
     gaps_by_class: [u64; IdleClass::ALL.len()],
     /// At most twice as many gaps as are wanted; the wanted ones are among them.
@@ -193,10 +228,7 @@ struct LaneIdle {
 }
 
 impl LaneIdle {
-    #[inline]
     fn add(&mut self, split: &SplitGap, item: &WorkItem, n_longest: usize) {
-        self.n_gaps += 1;
-        self.idle_ns = self.idle_ns.saturating_add(split.length());
         for (total, part) in self.by_class.iter_mut().zip(split.parts) {
             *total = total.saturating_add(part);
         }
@@ -218,8 +250,6 @@ impl LaneIdle {
     }
 
     fn merge(&mut self, other: Self) {
-        self.n_gaps += other.n_gaps;
-        self.idle_ns = self.idle_ns.saturating_add(other.idle_ns);
         for (total, part) in self.by_class.iter_mut().zip(other.by_class) {
             *total = total.saturating_add(part);
         }
@@ -239,8 +269,8 @@ impl LaneIdle {
         self.keep_longest(n_longest);
         DeviceIdle {
             device,
-            n_gaps: self.n_gaps,
-            idle: DurationNs::from_ns(self.idle_ns),
+            n_gaps: self.gaps_by_class.iter().sum(),
+            idle: self.by_class.iter().map(|ns| DurationNs::from_ns(*ns)).sum(),
             by_class: self.by_class.map(DurationNs::from_ns),
             gaps_by_class: self.gaps_by_class,
             longest: self.longest,

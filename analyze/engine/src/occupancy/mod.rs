@@ -1,11 +1,14 @@
 //! How much of the time each device and each stream worked, and what ran at the same time.
 
+mod totals;
+
 use rayon::prelude::*;
 use underspan_model::{DeviceId, DurationNs, Interval, StreamId, Timeline, TimestampNs};
 
 use crate::device_work::WorkChunk;
 use crate::work_reach::{LaneReach, Lanes, WorkReach};
-use crate::{DeviceWork, WorkClass, WorkClasses, WorkItem, WorkKind};
+use crate::{DeviceWork, WorkClass, WorkClasses};
+use totals::{N_SORTS, StreamTotals, Totals};
 
 /// What every device and every stream with work did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -121,7 +124,7 @@ impl Occupancy {
         let work = DeviceWork::of(timeline);
         let classes = WorkClasses::of(timeline);
         let walk = |chunk: &WorkChunk, reach: LaneReach| {
-            Totals::of_chunk(timeline, &work, &classes, &lanes, chunk, reach)
+            Totals::of_chunk(timeline, &classes, &lanes, chunk, reach)
         };
         // Each chunk as if nothing had run before it.
         let fresh: Vec<(Totals, LaneReach)> =
@@ -141,239 +144,80 @@ impl Occupancy {
                 totals.corrected(&without, &with)
             })
             .reduce(|| Totals::empty(&lanes), Totals::plus);
-        (totals.into_occupancy(timeline), reach)
+        (occupancy(&totals, timeline, &lanes), reach)
     }
 }
 
-/// Sums per stream and device, of one chunk or of several.
-struct Totals {
-    devices: Vec<DeviceTotals>,
-    streams: Vec<StreamTotals>,
-}
-
-#[derive(Clone, Copy)]
-struct DeviceTotals {
-    n_items: [u64; 3],
-    first_start: i64,
-    last_end: i64,
-    kernel_time: u64,
-    busy: u64,
-    class_busy: [u64; 3],
-    /// Pairs of classes by the class that is in neither: `[copy+collective, compute+collective,
-    /// compute+copy]`.
-    together: [u64; 3],
-}
-
-#[derive(Clone, Copy)]
-struct StreamTotals {
-    n_items: [u64; 3],
-    first_start: i64,
-    last_end: i64,
-    work_time: u64,
-    busy: u64,
-    n_overlaps: u64,
-    longest_overlap: u64,
-}
-
-impl Totals {
-    fn empty(lanes: &Lanes) -> Self {
-        let device = DeviceTotals {
-            n_items: [0; 3],
-            first_start: i64::MAX,
-            last_end: i64::MIN,
-            kernel_time: 0,
-            busy: 0,
-            class_busy: [0; 3],
-            together: [0; 3],
-        };
-        let stream = StreamTotals {
-            n_items: [0; 3],
-            first_start: i64::MAX,
-            last_end: i64::MIN,
-            work_time: 0,
-            busy: 0,
-            n_overlaps: 0,
-            longest_overlap: 0,
-        };
-        Self { devices: vec![device; lanes.n_devices()], streams: vec![stream; lanes.n_streams()] }
-    }
-
-    /// Walks a chunk, given how far earlier work reaches; says how far it reaches then.
-    fn of_chunk(
-        timeline: &Timeline,
-        work: &DeviceWork<'_>,
-        classes: &WorkClasses,
-        lanes: &Lanes,
-        chunk: &WorkChunk,
-        mut reach: LaneReach,
-    ) -> (Self, LaneReach) {
-        let mut totals = Self::empty(lanes);
-        let shapes = &timeline.kernels.shape;
-        work.for_each_in(chunk, |item| {
-            let stream = lanes.stream_lane(item.stream);
-            let device = lanes.device_lane(stream);
-            totals.streams[stream].add(&item, &mut reach.streams[stream]);
-            let class = classes.of_item(&item, shapes).index();
-            totals.devices[device].add(&item, class, &mut reach.devices[device]);
+fn occupancy(totals: &Totals, timeline: &Timeline, lanes: &Lanes) -> Occupancy {
+    let n_streams = timeline.dimensions.streams.len();
+    let n_devices = timeline.dimensions.devices.len();
+    let id_of = |lane: usize, len: usize| if lane < len { lane as u32 } else { u32::MAX };
+    let mut found = Occupancy::default();
+    // The sums of a device's streams are its own.
+    let mut by_device: Vec<Option<StreamTotals>> = vec![None; lanes.n_devices()];
+    for (lane, stream) in totals.streams.iter().enumerate() {
+        if stream.n == [0; N_SORTS] {
+            continue;
+        }
+        by_device[lanes.device_lane(lane)].get_or_insert(StreamTotals::NOTHING).plus(stream);
+        let id = StreamId::from_raw(id_of(lane, n_streams));
+        found.streams.push(StreamOccupancy {
+            stream: id,
+            device: timeline.dimensions.device_of_stream(id),
+            window: window(stream),
+            n_kernels: stream.n[0] + stream.n[2],
+            n_memcpys: stream.n[1],
+            n_memsets: stream.n[3],
+            work_time: time(stream.time.iter().sum()),
+            busy: left(stream.time.iter().sum(), stream.hidden),
+            n_overlaps: stream.n_overlaps,
+            longest_overlap: DurationNs::from_ns(stream.longest_overlap),
         });
-        (totals, reach)
     }
-
-    /// Exchanges what a part of the work added without knowledge of earlier work for what it
-    /// adds with it.
-    fn corrected(mut self, without: &Self, with: &Self) -> Self {
-        let exchange =
-            |sum: u64, without: u64, with: u64| sum.wrapping_sub(without).wrapping_add(with);
-        let exchange_each = |sums: [u64; 3], without: [u64; 3], with: [u64; 3]| {
-            [0, 1, 2].map(|at| exchange(sums[at], without[at], with[at]))
-        };
-        let devices = without.devices.iter().zip(&with.devices);
-        for (total, (without, with)) in self.devices.iter_mut().zip(devices) {
-            total.busy = exchange(total.busy, without.busy, with.busy);
-            total.class_busy = exchange_each(total.class_busy, without.class_busy, with.class_busy);
-            total.together = exchange_each(total.together, without.together, with.together);
-        }
-        let streams = without.streams.iter().zip(&with.streams);
-        for (total, (without, with)) in self.streams.iter_mut().zip(streams) {
-            total.busy = exchange(total.busy, without.busy, with.busy);
-            total.n_overlaps = exchange(total.n_overlaps, without.n_overlaps, with.n_overlaps);
-            total.longest_overlap = total.longest_overlap.max(with.longest_overlap);
-        }
-        self
+    for (lane, sums) in by_device.iter().enumerate() {
+        let Some(sums) = sums else { continue };
+        let device = &totals.devices[lane];
+        let [compute, memcpy, collective, memset] = sums.time;
+        let classes = [compute, memcpy + memset, collective];
+        let class_busy = [0, 1, 2].map(|class| left(classes[class], device.class_hidden[class]));
+        let [copy_with_collective, compute_with_collective, compute_with_copy] =
+            device.together.map(DurationNs::from_ns);
+        // Each kernel computes or communicates.
+        let kernel_busy = class_busy[0].as_ns().wrapping_add(class_busy[2].as_ns());
+        found.devices.push(DeviceOccupancy {
+            device: DeviceId::from_raw(id_of(lane, n_devices)),
+            window: window(sums),
+            n_kernels: sums.n[0] + sums.n[2],
+            n_memcpys: sums.n[1],
+            n_memsets: sums.n[3],
+            kernel_time: time(compute + collective),
+            kernel_busy: DurationNs::from_ns(
+                kernel_busy.wrapping_sub(compute_with_collective.as_ns()),
+            ),
+            busy: left(sums.time.iter().sum(), device.hidden),
+            class_busy,
+            compute_with_copy,
+            compute_with_collective,
+            copy_with_collective,
+        });
     }
-
-    fn plus(mut self, other: Self) -> Self {
-        for (a, b) in self.devices.iter_mut().zip(&other.devices) {
-            a.n_items = plus(a.n_items, b.n_items);
-            a.first_start = a.first_start.min(b.first_start);
-            a.last_end = a.last_end.max(b.last_end);
-            a.kernel_time = a.kernel_time.saturating_add(b.kernel_time);
-            a.busy = a.busy.saturating_add(b.busy);
-            a.class_busy = plus(a.class_busy, b.class_busy);
-            a.together = plus(a.together, b.together);
-        }
-        for (a, b) in self.streams.iter_mut().zip(&other.streams) {
-            a.n_items = plus(a.n_items, b.n_items);
-            a.first_start = a.first_start.min(b.first_start);
-            a.last_end = a.last_end.max(b.last_end);
-            a.work_time = a.work_time.saturating_add(b.work_time);
-            a.busy = a.busy.saturating_add(b.busy);
-            a.n_overlaps += b.n_overlaps;
-            a.longest_overlap = a.longest_overlap.max(b.longest_overlap);
-        }
-        self
-    }
-
-    fn into_occupancy(self, timeline: &Timeline) -> Occupancy {
-        let ns = DurationNs::from_ns;
-        let id_of = |lane: usize, len: usize| if lane < len { lane as u32 } else { u32::MAX };
-        let n_devices = timeline.dimensions.devices.len();
-        let n_streams = timeline.dimensions.streams.len();
-        let devices = self.devices.iter().enumerate().filter(|(_, d)| d.n_items != [0; 3]);
-        let streams = self.streams.iter().enumerate().filter(|(_, s)| s.n_items != [0; 3]);
-        Occupancy {
-            devices: devices
-                .map(|(lane, d)| DeviceOccupancy {
-                    device: DeviceId::from_raw(id_of(lane, n_devices)),
-                    window: window(d.first_start, d.last_end),
-                    n_kernels: d.n_items[0],
-                    n_memcpys: d.n_items[1],
-                    n_memsets: d.n_items[2],
-                    kernel_time: ns(d.kernel_time),
-                    // Each kernel computes or communicates.
-                    kernel_busy: ns(d.class_busy[0]
-                        .saturating_add(d.class_busy[2])
-                        .saturating_sub(d.together[1])),
-                    busy: ns(d.busy),
-                    class_busy: d.class_busy.map(ns),
-                    compute_with_copy: ns(d.together[2]),
-                    compute_with_collective: ns(d.together[1]),
-                    copy_with_collective: ns(d.together[0]),
-                })
-                .collect(),
-            streams: streams
-                .map(|(lane, s)| {
-                    let stream = StreamId::from_raw(id_of(lane, n_streams));
-                    StreamOccupancy {
-                        stream,
-                        device: timeline.dimensions.device_of_stream(stream),
-                        window: window(s.first_start, s.last_end),
-                        n_kernels: s.n_items[0],
-                        n_memcpys: s.n_items[1],
-                        n_memsets: s.n_items[2],
-                        work_time: ns(s.work_time),
-                        busy: ns(s.busy),
-                        n_overlaps: s.n_overlaps,
-                        longest_overlap: ns(s.longest_overlap),
-                    }
-                })
-                .collect(),
-        }
-    }
+    found
 }
 
-impl StreamTotals {
-    #[inline]
-    fn add(&mut self, item: &WorkItem, reach: &mut i64) {
-        let (start, end) = (item.start_ns, item.end_ns);
-        self.n_items[kind_index(item.kind)] += 1;
-        self.first_start = self.first_start.min(start);
-        self.last_end = self.last_end.max(end);
-        self.work_time = self.work_time.saturating_add(item.duration_ns());
-        self.busy = self.busy.saturating_add(beyond(start.max(*reach), end));
-        if start < *reach && start < end {
-            self.n_overlaps += 1;
-            self.longest_overlap = self.longest_overlap.max(beyond(start, *reach));
-        }
-        *reach = end.max(*reach);
-    }
+/// A sum of durations, at the end of the range where it does not fit.
+fn time(ns: u128) -> DurationNs {
+    DurationNs::from_ns(u64::try_from(ns).unwrap_or(u64::MAX))
 }
 
-impl DeviceTotals {
-    /// Adds an item, given how far earlier work of each class reaches.
-    ///
-    /// Only what the item adds to the coverage of its class is new; of a class that reaches past
-    /// the item's start, everything from there to its reach is covered, since no later item
-    /// started before this one.
-    #[inline]
-    fn add(&mut self, item: &WorkItem, class: usize, reach: &mut [i64; 3]) {
-        let (start, end) = (item.start_ns, item.end_ns);
-        self.n_items[kind_index(item.kind)] += 1;
-        self.first_start = self.first_start.min(start);
-        self.last_end = self.last_end.max(end);
-        if item.kind == WorkKind::Kernel {
-            self.kernel_time = self.kernel_time.saturating_add(item.duration_ns());
-        }
-        let [compute, copy, collective] = *reach;
-        let all = compute.max(copy).max(collective);
-        self.busy = self.busy.saturating_add(beyond(start.max(all), end));
-        let from = start.max(reach[class]);
-        if from < end {
-            self.class_busy[class] += beyond(from, end);
-            let (next, last) = ((class + 1) % 3, (class + 2) % 3);
-            self.together[last] += beyond(from, end.min(reach[next]));
-            self.together[next] += beyond(from, end.min(reach[last]));
-            reach[class] = end;
-        }
-    }
+/// What of a sum of durations is not hidden. It is the length of a union and fits 64 bits even
+/// where the sum does not.
+fn left(ns: u128, hidden: u64) -> DurationNs {
+    DurationNs::from_ns((ns as u64).wrapping_sub(hidden))
 }
 
-/// `end - start` where that is positive.
-#[inline]
-fn beyond(start: i64, end: i64) -> u64 {
-    if end > start { end.wrapping_sub(start) as u64 } else { 0 }
-}
-
-const fn kind_index(kind: WorkKind) -> usize {
-    kind as usize
-}
-
-fn plus(a: [u64; 3], b: [u64; 3]) -> [u64; 3] {
-    [0, 1, 2].map(|at| a[at].saturating_add(b[at]))
-}
-
-fn window(first_start: i64, last_end: i64) -> Interval {
-    Interval::new(TimestampNs::from_ns(first_start), TimestampNs::from_ns(last_end))
+fn window(sums: &StreamTotals) -> Interval {
+    let at = TimestampNs::from_ns;
+    Interval::new(at(sums.first_start), at(sums.last_end))
 }
 
 #[cfg(test)]
@@ -457,7 +301,7 @@ mod tests {
     fn bounds(rows: &[&Row]) -> Option<Interval> {
         let first = rows.iter().map(|row| row.1).min()?;
         let last = rows.iter().map(|row| row.1 + row.2).max()?;
-        Some(window(first, last))
+        Some(Interval::new(TimestampNs::from_ns(first), TimestampNs::from_ns(last)))
     }
 
     proptest! {
