@@ -1,8 +1,9 @@
 //! The class of every launch shape, each name classified once.
 
 use hashbrown::HashMap;
+use rayon::prelude::*;
 use underspan_classifier::{
-    ClassCache, ComputeCapability, Dtype, KernelClass, KernelQuery, Launch, TensorCore, classify,
+    ComputeCapability, Dtype, KernelClass, KernelQuery, Launch, TensorCore, classify,
 };
 use underspan_model::{KernelShape, NONE_U32, ShapeId, StringId, Timeline};
 
@@ -27,31 +28,34 @@ impl KernelClasses {
             compute_capability: capability,
             ..KernelQuery::named(name_of(id))
         };
-        let mut cache = ClassCache::new();
+        // Every name once: that is where the time goes.
+        let mut by_name: HashMap<StringId, u32> = HashMap::new();
+        let mut names: Vec<StringId> = Vec::new();
         for shape in shapes {
-            cache.classify(shape.name.raw(), &query(shape.name));
+            by_name.entry(shape.name).or_insert_with(|| {
+                names.push(shape.name);
+                names.len() as u32 - 1
+            });
         }
+        let mut classes: Vec<KernelClass> =
+            names.par_iter().with_min_len(16).map(|name| classify(&query(*name))).collect();
         let is_open = |id: StringId| {
-            cache.get(id.raw()).is_some_and(|class| class.compute_dtype.value == Dtype::Unknown)
+            let class = by_name.get(&id).map(|at| &classes[*at as usize]);
+            class.is_some_and(|class| class.compute_dtype.value == Dtype::Unknown)
         };
         let operands = operand_types(timeline, is_open);
-        for (name, types) in &operands {
-            cache.classify(name.raw(), &KernelQuery { operand_types: types, ..query(*name) });
-        }
         let layers = layer_classes(timeline);
+        for (class, name) in classes.iter_mut().zip(&names) {
+            if let Some(layer) = layers.get(name) {
+                *class = layer.clone();
+            } else if let Some(types) = operands.get(name) {
+                *class = classify(&KernelQuery { operand_types: types, ..query(*name) });
+            }
+        }
 
-        let mut classes = Vec::new();
-        let mut by_name: HashMap<StringId, u32> = HashMap::new();
         let mut by_shape = Vec::with_capacity(shapes.len() + 1);
         for shape in shapes {
-            let named = *by_name.entry(shape.name).or_insert_with(|| {
-                let class = layers.get(&shape.name).cloned();
-                classes.push(class.unwrap_or_else(|| {
-                    let cached = cache.get(shape.name.raw()).cloned();
-                    cached.unwrap_or_else(|| classify(&query(shape.name)))
-                }));
-                classes.len() as u32 - 1
-            });
+            let named = by_name[&shape.name];
             let class = &classes[named as usize];
             // Only a multiply of unknown unit can learn from how it was launched.
             let needs_launch = class.role.value.is_matmul()

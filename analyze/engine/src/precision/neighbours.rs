@@ -8,7 +8,7 @@ use underspan_model::{ShapeId, StringId, Timeline};
 use super::KernelClasses;
 
 /// Kernels looked at: neighbourhoods repeat every layer and step.
-const MAX_KERNELS: usize = 2_000_000;
+const MAX_KERNELS: usize = 500_000;
 
 /// How often each neighbourhood occurs around the kernels of one name.
 #[derive(Debug, Clone, Copy, Default)]

@@ -25,15 +25,20 @@ pub(super) fn operand_types(
         .iter()
         .map(|shape| if is_open(shape.name) { LAUNCHES_PER_NAME } else { 0 })
         .collect();
+    let mut n_left: usize = left.iter().map(|left| usize::from(*left)).sum();
     let kernels = &timeline.kernels;
     let mut wanted: HashMap<(u32, u64), StringId> = HashMap::new();
     for (row, &shape) in kernels.shape.iter().enumerate() {
+        if n_left == 0 {
+            break;
+        }
         let Some(left) = left.get_mut(shape as usize).filter(|left| **left > 0) else { continue };
         let external_id = kernels.external_id[row];
         if external_id == NONE_U64 {
             continue;
         }
         *left -= 1;
+        n_left -= 1;
         let stream = StreamId::from_raw(kernels.stream[row]);
         let process = timeline.dimensions.process_of_stream(stream).raw();
         wanted.insert((process, external_id), shapes[shape as usize].name);
