@@ -4,8 +4,10 @@ use std::io;
 
 use underspan_model::{ColumnSpec, ColumnType};
 
-use super::table_write::{NO_COLUMN, type_code};
-use crate::codec::{Bits, Encoding, LastByKey, PlaneSet, Unpacker, Word, undo_delta, undo_plain};
+use super::table_write::type_code;
+use crate::codec::{
+    Bits, Encoding, LastByKey, PlaneSet, Sign, Unpacker, Word, undo_delta, undo_plain,
+};
 use crate::error::LayoutError;
 use crate::layout::{Cursor, limits};
 
@@ -15,9 +17,10 @@ pub(crate) struct ColumnHead<'a> {
     pub(crate) name: &'a str,
     pub(crate) ty: ColumnType,
     pub(crate) encoding: Encoding,
-    key: u8,
-    length: u8,
+    key: Option<u8>,
+    length: Option<u8>,
     base: u64,
+    unit: u64,
     pub(crate) body: &'a [u8],
     body_offset: usize,
 }
@@ -63,21 +66,27 @@ pub(crate) fn read_heads(payload: &[u8]) -> Result<Vec<ColumnHead<'_>>, LayoutEr
         let encoding = Encoding::from_code(encoding).ok_or_else(|| {
             LayoutError::new(offset + 1, "encoding of a column", "0 to 5", encoding)
         })?;
-        heads.push(ColumnHead {
-            name,
-            ty,
-            encoding,
-            key: cursor.u8("key of a column")?,
-            length: cursor.u8("length column of a column")?,
-            base: cursor.u64("base of a column")?,
-            body: &[],
-            body_offset: 0,
-        });
-        body_lens.push(cursor.u32("length of a column")?);
+        let position = |is_there: bool, cursor: &mut Cursor<'_>| {
+            is_there.then(|| cursor.u8("position of a column")).transpose()
+        };
+        let is_keyed = matches!(encoding, Encoding::EndGap | Encoding::KeyedDelta);
+        let key = position(is_keyed, &mut cursor)?;
+        let length = position(encoding == Encoding::EndGap, &mut cursor)?;
+        let base = cursor.varint("base of a column")?;
+        let unit_offset = cursor.offset();
+        let unit = cursor.varint("unit of a column")?;
+        let has_unit = ty.width() == 8 && !matches!(encoding, Encoding::Constant | Encoding::Raw);
+        if unit == 0 || unit > 1 && !has_unit {
+            let expected = if has_unit { "1 or more" } else { "1" };
+            return Err(LayoutError::new(unit_offset, "unit of a column", expected, unit));
+        }
+        let (body, body_offset) = (&[][..], 0);
+        heads.push(ColumnHead { name, ty, encoding, key, length, base, unit, body, body_offset });
+        body_lens.push(cursor.varint("length of a column")?);
     }
     for (head, len) in heads.iter_mut().zip(body_lens) {
         head.body_offset = cursor.offset();
-        head.body = cursor.bytes(len as usize, "body of a column")?;
+        head.body = cursor.bytes(usize::try_from(len).unwrap_or(usize::MAX), "body of a column")?;
     }
     cursor.finish("columns")?;
     Ok(heads)
@@ -201,7 +210,7 @@ impl TableDecoder {
         rows: usize,
         width: usize,
     ) -> Result<PlaneSet<'s>, LayoutError> {
-        PlaneSet::read(head.body, rows, width, &mut self.unpacker, &mut self.planes)
+        PlaneSet::read(head.body, rows, (width, head.unit), &mut self.unpacker, &mut self.planes)
             .map_err(|e| head.locate(e))
     }
 
@@ -213,11 +222,12 @@ impl TableDecoder {
         out: &mut [u64],
     ) -> Result<(), LayoutError> {
         self.read_keys(heads, head, rows)?;
-        let planes = PlaneSet::read(head.body, rows, 8, &mut self.unpacker, &mut self.planes)
-            .map_err(|e| head.locate(e))?;
+        let planes =
+            PlaneSet::read(head.body, rows, (8, head.unit), &mut self.unpacker, &mut self.planes)
+                .map_err(|e| head.locate(e))?;
         let (keys, last) = (&self.keys, &mut self.last);
         last.reset(0);
-        planes.for_each_block(|first_row, residuals: &[u64]| {
+        planes.for_each_block(Sign::Zigzag, |first_row, residuals: &[u64]| {
             let rows = first_row..first_row + residuals.len();
             let (Some(out), Some(keys)) = (out.get_mut(rows.clone()), keys.get(rows)) else {
                 return;
@@ -257,11 +267,12 @@ impl TableDecoder {
         self.lengths = lengths;
         filled?;
         self.read_keys(heads, head, rows)?;
-        let planes = PlaneSet::read(head.body, rows, 8, &mut self.unpacker, &mut self.planes)
-            .map_err(|e| head.locate(e))?;
+        let planes =
+            PlaneSet::read(head.body, rows, (8, head.unit), &mut self.unpacker, &mut self.planes)
+                .map_err(|e| head.locate(e))?;
         let (keys, lengths, last) = (&self.keys, &self.lengths, &mut self.last);
         last.reset(head.base);
-        planes.for_each_block(|first_row, residuals: &[u64]| {
+        planes.for_each_block(Sign::Zigzag, |first_row, residuals: &[u64]| {
             let rows = first_row..first_row + residuals.len();
             let (Some(out), Some(keys), Some(lengths)) =
                 (out.get_mut(rows.clone()), keys.get(rows.clone()), lengths.get(rows))
@@ -323,12 +334,14 @@ impl<'a> ColumnHead<'a> {
     fn other<'h>(
         &self,
         heads: &'h [ColumnHead<'a>],
-        position: u8,
+        position: Option<u8>,
         what: &'static str,
     ) -> Result<&'h ColumnHead<'a>, LayoutError> {
-        heads.get(usize::from(position)).filter(|_| position != NO_COLUMN).ok_or_else(|| {
+        let found = position.and_then(|position| heads.get(usize::from(position)));
+        found.ok_or_else(|| {
             let expected = format!("the position of one of {} columns", heads.len());
-            LayoutError::new(self.body_offset, what, expected, position)
+            let found = position.map_or("none".to_owned(), |position| position.to_string());
+            LayoutError::new(self.body_offset, what, expected, found)
         })
     }
 }

@@ -6,12 +6,15 @@
 //!         1  length of the name, then the name
 //!         1  type: 1 u8, 2 u32, 3 u64, 4 i64, 5 f64
 //!         1  encoding: 0 constant, 1 raw, 2 planes, 3 delta planes, 4 end gap, 5 keyed delta
-//!         1  position of the key column in this chunk; 255 without
-//!         1  position of the length column in this chunk; 255 without
-//!         8  base: the constant, or what the first difference is from
-//!         4  length of the body
+//!         1  end gap and keyed delta alone: position of the key column in this chunk
+//!         1  end gap alone: position of the length column in this chunk
+//!         v  base: the constant, or what the first difference is from
+//!         v  unit: what every value or difference is a multiple of and was divided by
+//!         v  length of the body
 //! …     the bodies, in the order of the heads
 //! ```
+//! `v` is a varint. Constant and raw columns have the unit 1, as have columns narrower than 64
+//! bits.
 
 use std::io;
 
@@ -19,13 +22,11 @@ use underspan_model::tables::TableKind;
 use underspan_model::{ColumnRef, ColumnSpec, ColumnType};
 
 use crate::codec::{
-    Bits, Encoding, LastByKey, Packer, Word, delta_residuals, estimated_bits, plain_residuals,
-    write_planes,
+    Bits, Encoding, LastByKey, Packer, Sign, Word, delta_residuals, divide, estimated_bits,
+    plain_residuals, unit_of_sample, write_planes,
 };
+use crate::layout::put_varint;
 use crate::track::{DURATION_COLUMN, START_COLUMN, track_columns};
-
-/// "No such column" in a head.
-pub(super) const NO_COLUMN: u8 = 255;
 
 /// The number that stands for a type in files.
 pub(crate) const fn type_code(ty: ColumnType) -> u8 {
@@ -76,14 +77,15 @@ struct Predictors<'a> {
 /// How one column was stored.
 struct Outcome {
     encoding: Encoding,
-    key: u8,
-    length: u8,
+    /// Positions of the columns it depends on.
+    others: [Option<u8>; 2],
     base: u64,
+    unit: u64,
 }
 
 impl Outcome {
     fn of(encoding: Encoding, base: u64) -> Self {
-        Self { encoding, key: NO_COLUMN, length: NO_COLUMN, base }
+        Self { encoding, others: [None; 2], base, unit: 1 }
     }
 }
 
@@ -130,10 +132,10 @@ impl TableEncoder {
             out.extend_from_slice(spec.name.as_bytes());
             out.push(type_code(spec.ty));
             out.push(outcome.encoding.code());
-            out.push(outcome.key);
-            out.push(outcome.length);
-            out.extend_from_slice(&outcome.base.to_le_bytes());
-            out.extend_from_slice(&((self.bodies.len() - before) as u32).to_le_bytes());
+            out.extend(outcome.others.into_iter().flatten());
+            put_varint(outcome.base, out);
+            put_varint(outcome.unit, out);
+            put_varint((self.bodies.len() - before) as u64, out);
         }
         out.extend_from_slice(&self.bodies);
     }
@@ -169,13 +171,15 @@ impl Scratch {
         let (residuals, packer, plane) = T::Bits::buffers(self);
         let before = out.len();
         let outcome = if T::Bits::WIDTH > 1 && is_delta_smaller(values, &mut residuals.sample) {
-            let all = delta_residuals(values, first, &mut residuals.all);
+            let mut all = delta_residuals(values, first, &mut residuals.all);
+            let unit = divide_by_unit(&mut residuals.all, &mut all, Sign::Zigzag);
             write_planes(&residuals.all, all, packer, plane, out);
-            Outcome::of(Encoding::DeltaPlanes, first.to_u64())
+            Outcome { unit, ..Outcome::of(Encoding::DeltaPlanes, first.to_u64()) }
         } else {
-            let all = plain_residuals(values, &mut residuals.all);
+            let mut all = plain_residuals(values, &mut residuals.all);
+            let unit = divide_by_unit(&mut residuals.all, &mut all, Sign::Plain);
             write_planes(&residuals.all, all, packer, plane, out);
-            Outcome::of(Encoding::Planes, 0)
+            Outcome { unit, ..Outcome::of(Encoding::Planes, 0) }
         };
         if out.len() - before < values.len() * T::Bits::WIDTH {
             return outcome;
@@ -213,10 +217,11 @@ impl Scratch {
         if estimated_bits(&residuals.sample) >= rival {
             return None;
         }
-        let all = residuals.all.iter().fold(0, |all, bits| all | bits);
+        let mut all = residuals.all.iter().fold(0, |all, bits| all | bits);
+        let unit = divide_by_unit(&mut residuals.all, &mut all, Sign::Zigzag);
         write_planes(&residuals.all, all, &mut self.packer, &mut self.plane, out);
-        let length = if encoding == Encoding::EndGap { predictors.duration } else { NO_COLUMN };
-        Some(Outcome { encoding, key, length, base })
+        let length = (encoding == Encoding::EndGap).then_some(predictors.duration);
+        Some(Outcome { encoding, others: [Some(key), length], base, unit })
     }
 
     fn end_gaps(&mut self, predictors: &Predictors<'_>, base: u64) {
@@ -239,6 +244,19 @@ impl Scratch {
             *last = *duration;
         }
     }
+}
+
+/// Divides residuals by what all of them are multiples of, and returns that. `all` has the bits
+/// that any of them has, before and after.
+fn divide_by_unit<B: Bits>(residuals: &mut [B], all: &mut B, sign: Sign) -> u64 {
+    let Some(wide) = B::as_wide(residuals) else { return 1 };
+    let sample = sample_runs(wide.len()).flat_map(|run| wide.get(run).unwrap_or_default());
+    let unit = unit_of_sample(sample, sign);
+    if unit == 1 || !divide(wide, unit, sign) {
+        return 1;
+    }
+    *all = B::from_u64(wide.iter().fold(0, |all, bits| all | bits));
+    unit
 }
 
 #[inline]

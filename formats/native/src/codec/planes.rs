@@ -1,20 +1,20 @@
 //! Byte planes.
 //!
 //! ```text
-//! 0  1      planes stored; those above are all zero
-//! 1  5 × n  per plane: storage (0 constant, 1 raw, 2 zstd), then as 32 bits the constant byte,
-//!           or the stored length
-//! …         the planes that are raw or zstd, lowest first
+//! 0  1  planes stored; those above are all zero
+//! …     per plane: 1 storage (0 constant, 1 raw, 2 zstd), then as a varint the constant byte, or
+//!       the stored length
+//! …     the planes that are raw or zstd, lowest first
 //! ```
 
-use super::{Bits, Packer, Unpacker};
+use super::unit::multiply;
+use super::{Bits, Packer, Sign, Unpacker};
 use crate::error::LayoutError;
-use crate::layout::Cursor;
+use crate::layout::{Cursor, put_varint};
 
 /// Rows merged at a time: small enough that a block stays in the first-level cache.
 pub(super) const BLOCK_ROWS: usize = 1024;
 const MAX_PLANES: usize = 8;
-const DESCRIPTOR_LEN: usize = 5;
 /// Planes shorter than this are not worth a zstd frame.
 const MIN_PACKED_LEN: usize = 32;
 
@@ -32,16 +32,17 @@ pub(crate) fn write_planes<B: Bits>(
 ) {
     let n_planes = all.significant_bytes();
     out.push(n_planes as u8);
-    let descriptors = out.len();
-    out.resize(descriptors + n_planes * DESCRIPTOR_LEN, 0);
+    let mut stored = std::mem::take(&mut packer.planes);
+    stored.clear();
     for index in 0..n_planes {
         plane.clear();
         plane.extend(residuals.iter().map(|bits| bits.byte(index)));
-        let (storage, value) = write_plane(plane, packer, out);
-        let descriptor = &mut out[descriptors + index * DESCRIPTOR_LEN..][..DESCRIPTOR_LEN];
-        descriptor[0] = storage;
-        descriptor[1..].copy_from_slice(&value.to_le_bytes());
+        let (storage, value) = write_plane(plane, packer, &mut stored);
+        out.push(storage);
+        put_varint(value.into(), out);
     }
+    out.extend_from_slice(&stored);
+    packer.planes = stored;
 }
 
 fn write_plane(plane: &[u8], packer: &mut Packer, out: &mut Vec<u8>) -> (u8, u32) {
@@ -64,6 +65,7 @@ pub(crate) struct PlaneSet<'a> {
     planes: [&'a [u8]; MAX_PLANES],
     n_planes: usize,
     rows: usize,
+    unit: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -74,11 +76,12 @@ enum Stored<'a> {
 }
 
 impl<'a> PlaneSet<'a> {
-    /// Reads the planes of a column of `rows` values, each `width` bytes wide.
+    /// Reads the planes of a column of `rows` values, each `width` bytes wide and a multiple of
+    /// `unit`.
     pub(crate) fn read(
         body: &'a [u8],
         rows: usize,
-        width: usize,
+        (width, unit): (usize, u64),
         unpacker: &mut Unpacker,
         scratch: &'a mut Vec<u8>,
     ) -> Result<Self, LayoutError> {
@@ -92,10 +95,10 @@ impl<'a> PlaneSet<'a> {
                 n_planes,
             ));
         }
-        let mut descriptors = [(0u8, 0u32); MAX_PLANES];
+        let mut descriptors = [(0u8, 0u64); MAX_PLANES];
         for descriptor in &mut descriptors[..n_planes] {
             *descriptor =
-                (cursor.u8("storage of a byte plane")?, cursor.u32("length of a byte plane")?);
+                (cursor.u8("storage of a byte plane")?, cursor.varint("length of a byte plane")?);
         }
         let mut stored = [Stored::Constant(0); MAX_PLANES];
         for (slot, (storage, value)) in stored.iter_mut().zip(&descriptors[..n_planes]) {
@@ -129,11 +132,11 @@ impl<'a> PlaneSet<'a> {
             }
             *plane = target;
         }
-        Ok(Self { planes, n_planes, rows })
+        Ok(Self { planes, n_planes, rows, unit })
     }
 
     /// Calls `visit(first row, residuals)` for block after block.
-    pub(crate) fn for_each_block<B: Bits>(&self, mut visit: impl FnMut(usize, &[B])) {
+    pub(crate) fn for_each_block<B: Bits>(&self, sign: Sign, mut visit: impl FnMut(usize, &[B])) {
         let mut block = [B::default(); BLOCK_ROWS];
         let mut narrow = [0u32; BLOCK_ROWS];
         let mut wide = [0u64; BLOCK_ROWS];
@@ -174,6 +177,11 @@ impl<'a> PlaneSet<'a> {
                     }
                 }
             }
+            if self.unit != 1
+                && let Some(wide) = B::as_wide(block)
+            {
+                multiply(wide, self.unit, sign);
+            }
             visit(first_row, block);
             first_row += len;
         }
@@ -183,7 +191,7 @@ impl<'a> PlaneSet<'a> {
 fn read_stored<'a>(
     cursor: &mut Cursor<'a>,
     storage: u8,
-    value: u32,
+    value: u64,
     rows: usize,
 ) -> Result<Stored<'a>, LayoutError> {
     let offset = cursor.offset();
@@ -191,12 +199,12 @@ fn read_stored<'a>(
         CONSTANT => u8::try_from(value)
             .map(Stored::Constant)
             .map_err(|_| LayoutError::new(offset, "constant byte plane", "at most 255", value)),
-        RAW if value as usize != rows => {
+        RAW if value != rows as u64 => {
             Err(LayoutError::new(offset, "length of a raw byte plane", rows, value))
         }
         RAW => cursor.bytes(rows, "raw byte plane").map(Stored::Raw),
         ZSTD => cursor
-            .bytes(value as usize, "compressed byte plane")
+            .bytes(usize::try_from(value).unwrap_or(usize::MAX), "compressed byte plane")
             .map(|bytes| Stored::Zstd(bytes, offset)),
         other => Err(LayoutError::new(offset, "storage of a byte plane", "0, 1 or 2", other)),
     }

@@ -1,7 +1,7 @@
 //! Values to residuals and back, a block at a time so that the compiler vectorises the loops.
 
 use super::planes::{BLOCK_ROWS, PlaneSet};
-use super::{Bits, Word};
+use super::{Bits, Sign, Word};
 
 /// The values as they are. Returns the bits that any of them has.
 pub(crate) fn plain_residuals<T: Word>(values: &[T], out: &mut Vec<T::Bits>) -> T::Bits {
@@ -28,7 +28,7 @@ pub(crate) fn delta_residuals<T: Word>(
 
 /// Fills `out` from planes of plain values.
 pub(crate) fn undo_plain<T: Word>(planes: &PlaneSet<'_>, out: &mut [T]) {
-    planes.for_each_block(|first_row, residuals: &[T::Bits]| {
+    planes.for_each_block(Sign::Plain, |first_row, residuals: &[T::Bits]| {
         let Some(out) = out.get_mut(first_row..first_row + residuals.len()) else { return };
         for (value, bits) in out.iter_mut().zip(residuals) {
             *value = T::from_bits(*bits);
@@ -39,7 +39,7 @@ pub(crate) fn undo_plain<T: Word>(planes: &PlaneSet<'_>, out: &mut [T]) {
 /// Fills `out` from planes of [`delta_residuals`].
 pub(crate) fn undo_delta<T: Word>(planes: &PlaneSet<'_>, base: T::Bits, out: &mut [T]) {
     let mut previous = base;
-    planes.for_each_block(|first_row, residuals: &[T::Bits]| {
+    planes.for_each_block(Sign::Zigzag, |first_row, residuals: &[T::Bits]| {
         let Some(out) = out.get_mut(first_row..first_row + residuals.len()) else { return };
         for (value, bits) in out.iter_mut().zip(residuals) {
             previous = bits.undo_zigzag(previous);

@@ -16,6 +16,11 @@ pub(crate) trait Bits: Copy + Eq + Default + Send + Sync + 'static {
     fn from_u64(value: u64) -> Self;
     fn to_u64(self) -> u64;
 
+    /// The values as 64-bit ones, which alone may have a unit.
+    fn as_wide(_values: &mut [Self]) -> Option<&mut [u64]> {
+        None
+    }
+
     /// Bytes needed to hold the value: 0 for zero.
     fn significant_bytes(self) -> usize {
         (64 - self.to_u64().leading_zeros()).div_ceil(8) as usize
@@ -23,9 +28,11 @@ pub(crate) trait Bits: Copy + Eq + Default + Send + Sync + 'static {
 }
 
 macro_rules! bits {
-    ($($unsigned:ty, $signed:ty;)*) => {$(
+    ($($unsigned:ty, $signed:ty $(, $as_wide:item)?;)*) => {$(
         impl Bits for $unsigned {
             const WIDTH: usize = size_of::<$unsigned>();
+
+            $($as_wide)?
 
             #[inline(always)]
             fn zigzag_from(self, previous: Self) -> Self {
@@ -64,7 +71,9 @@ macro_rules! bits {
 bits! {
     u8, i8;
     u32, i32;
-    u64, i64;
+    u64, i64, fn as_wide(values: &mut [Self]) -> Option<&mut [u64]> {
+        Some(values)
+    };
 }
 
 /// A type a column's values have.

@@ -9,6 +9,8 @@ use zstd::zstd_safe::CParameter;
 pub(crate) struct Packer {
     compressor: Compressor<'static>,
     staging: Vec<u8>,
+    /// Planes of the column that is being written.
+    pub(super) planes: Vec<u8>,
 }
 
 impl std::fmt::Debug for Packer {
@@ -24,7 +26,7 @@ impl Packer {
         compressor.set_parameter(CParameter::ContentSizeFlag(false))?;
         compressor.set_parameter(CParameter::ChecksumFlag(false))?;
         compressor.set_parameter(CParameter::DictIdFlag(false))?;
-        Ok(Self { compressor, staging: Vec::new() })
+        Ok(Self { compressor, staging: Vec::new(), planes: Vec::new() })
     }
 
     /// Appends the compressed form of `bytes` to `out` when it is smaller by a thirty-second at

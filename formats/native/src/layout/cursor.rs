@@ -66,6 +66,25 @@ impl<'a> Cursor<'a> {
         Ok(u64::from_le_bytes(self.array(what)?))
     }
 
+    /// The next number as [`super::put_varint`] writes it.
+    pub(crate) fn varint(&mut self, what: &'static str) -> Result<u64, LayoutError> {
+        let offset = self.offset;
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = u64::from(self.u8(what)?);
+            let bits = byte & 0x7f;
+            // The tenth byte has room for one bit.
+            if shift == 63 && bits > 1 {
+                break;
+            }
+            value |= bits << shift;
+            if byte < 0x80 {
+                return Ok(value);
+            }
+        }
+        Err(LayoutError::new(offset, what, "a number of 64 bits", "a longer one"))
+    }
+
     pub(crate) fn i64(&mut self, what: &'static str) -> Result<i64, LayoutError> {
         Ok(i64::from_le_bytes(self.array(what)?))
     }

@@ -5,6 +5,7 @@ mod cursor;
 mod file_header;
 pub(crate) mod limits;
 mod trailer;
+mod varint;
 
 pub use chunk_header::ChunkKind;
 pub(crate) use chunk_header::{CHUNK_HEADER_LEN, CHUNK_MAGIC, ChunkHeader, NO_TIMES};
@@ -13,3 +14,4 @@ pub use file_header::FORMAT_VERSION;
 pub(crate) use file_header::{FILE_HEADER_LEN, FileHeader};
 #[cfg(feature = "reader")]
 pub(crate) use trailer::{TRAILER_LEN, Trailer};
+pub(crate) use varint::put_varint;

@@ -63,6 +63,11 @@ impl LeafBuilder {
         self.n_chunks += 1;
     }
 
+    /// Number of events under all leaves.
+    pub(crate) fn n_events(&self) -> u64 {
+        self.leaves.iter().map(|leaf| u64::from(leaf.node.events)).sum()
+    }
+
     /// All leaves, track by track and within a track in file order.
     pub(crate) fn finish(mut self) -> Vec<Leaf> {
         self.leaves.sort_by_key(|leaf| leaf.key);

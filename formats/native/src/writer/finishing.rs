@@ -13,6 +13,9 @@ use crate::layout::{ChunkHeader, ChunkKind, TRAILER_LEN, Trailer};
 use crate::lod::{DECODED_LEN, LeafBuilder, write_leaves};
 use crate::track::TrackRows;
 
+/// Tables with fewer events have no stored leaves: their rows are decoded as quickly.
+const MIN_EVENTS: u64 = 8192;
+
 /// What a writer gathers for the end of the file.
 #[derive(Debug, Default)]
 pub(super) struct Finishing {
@@ -39,6 +42,9 @@ impl<W: Write> Writer<W> {
     /// Writes the leaves of all pyramids.
     pub(super) fn write_leaves(&mut self) -> Result<()> {
         for (table, builder) in std::mem::take(&mut self.finishing.leaves) {
+            if builder.n_events() < MIN_EVENTS {
+                continue;
+            }
             let leaves = builder.finish();
             let mut first_row = 0;
             for part in leaves.chunks(self.options.chunk_rows()) {
