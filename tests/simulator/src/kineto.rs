@@ -28,7 +28,9 @@ pub fn write_kineto(recording: &Recording, mut out: impl Write) -> io::Result<()
             json!({"backend": "nccl", "rank": rank, "world_size": world_size});
     }
     let head = serde_json::to_string_pretty(&head)?;
-    write!(out, "{},\n  \"traceEvents\": [", head.trim_end_matches(['}', '\n']))?;
+    // The object stays open for the events; objects inside it are closed.
+    let head = head.strip_suffix("\n}").unwrap_or(&head);
+    write!(out, "{head},\n  \"traceEvents\": [")?;
     let mut events = Events { out, is_first: true };
     write_host(recording, &mut events)?;
     write_device(recording, &mut events)?;
@@ -145,6 +147,17 @@ fn write_names<W: Write>(recording: &Recording, events: &mut Events<W>) -> io::R
 mod tests {
     use super::*;
     use crate::Scenario;
+
+    #[test]
+    fn ranks_of_a_job_are_json_too_and_say_which_they_are() {
+        for (rank, recording) in Scenario::StragglerRank.run(1).iter().enumerate() {
+            let mut text = Vec::new();
+            write_kineto(recording, &mut text).unwrap();
+            let document: Value = serde_json::from_slice(&text).unwrap();
+            assert_eq!(document["distributedInfo"]["rank"], rank);
+            assert!(document["traceEvents"].is_array());
+        }
+    }
 
     #[test]
     fn the_document_is_json_with_one_event_per_record() {
