@@ -17,7 +17,7 @@ pub fn root() -> PathBuf {
 
 impl Repository {
     /// Reads every tracked file that is text. Where the checkout is not one of git, every file
-    /// outside `target` and hidden folders.
+    /// outside `.git`, `.cache` and `target`.
     ///
     /// # Errors
     /// When the folder cannot be read.
@@ -76,7 +76,7 @@ fn walked(root: &Path) -> std::io::Result<Vec<String>> {
         for entry in std::fs::read_dir(&folder)? {
             let entry = entry?;
             let name = entry.file_name();
-            if name == "target" || name.as_encoded_bytes().starts_with(b".") {
+            if ["target", ".git", ".cache"].iter().any(|skipped| name == *skipped) {
                 continue;
             }
             let path = entry.path();

@@ -14,6 +14,8 @@ const UNSAFE_ALLOWED: &[&str] = &[
     "capture/collector/",
     "formats/native/src/mapped_file.rs",
     "formats/native/src/mapped_file/",
+    // Written by flatc.
+    "formats/native/src/generated/",
     // What flatc writes for the index; every buffer is verified before it is read.
     "formats/native/src/generated/",
     "tests/fake-cupti/",
