@@ -156,16 +156,13 @@ fn is_final(error: &ImportError) -> bool {
     matches!(error, ImportError::Cancelled { .. })
 }
 
-/// The error for no trace at all: the reason itself when there was one candidate that failed.
+/// The error for no trace at all: why the first that is one could not be read, if there is one.
 fn nothing(paths: &[PathBuf], looked_at: usize, skipped: Vec<ImportError>) -> ImportError {
-    let mut failed: Vec<_> =
-        skipped.into_iter().filter(|error| !error.is_other_content()).collect();
-    match failed.pop() {
-        Some(only) if failed.is_empty() => only,
-        _ => ImportError::NothingToImport {
+    skipped.into_iter().find(|error| !error.is_other_content()).unwrap_or_else(|| {
+        ImportError::NothingToImport {
             path: paths.first().cloned().unwrap_or_default(),
             looked_at,
             supported: supported(),
-        },
-    }
+        }
+    })
 }
