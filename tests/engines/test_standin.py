@@ -165,6 +165,10 @@ class OtherEngines(unittest.TestCase):
             self.assertTrue(any(step.preempted for step in log.steps))
             modes = {"EXTEND": 1, "DECODE": 2, "MIXED": 3}
             self.assertEqual([s.flags & 15 for s in log.steps], [modes[t["mode"]] for t in truth])
+            # Each request ends once, though it was in batches of both kinds.
+            finished = [name for step in log.steps for name in step.finished]
+            self.assertEqual(len(finished), len(set(finished)))
+            self.assertGreater(len(finished), 50)
             # An interrupted decode batch does not describe itself anew.
             decode = [s.delta_bytes for s, t in zip(log.steps, truth) if t["mode"] == "DECODE"]
             self.assertLess(sorted(decode)[len(decode) // 2], 8)

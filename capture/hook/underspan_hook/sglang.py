@@ -60,8 +60,8 @@ class _Steps:
     """The steps of one scheduler. No method but the constructor raises."""
 
     def __init__(self, scheduler):
-        self._prefill = _Batches()
-        self._decode = _Batches()
+        self._prefill, self._decode = _Batches(), _Batches()
+        self._prefill.decode, self._decode.prefill = self._decode, self._prefill
         rank = getattr(scheduler, "tp_rank", None)
         if rank is None:
             rank = getattr(getattr(scheduler, "ps", None), "tp_rank", None)
@@ -117,7 +117,10 @@ class _Batches:
 
     def __init__(self):
         self.series = recorder.StepSeries(_STEPS)
+        # The batches of the other kind. What becomes of a request is told by those that decode it.
+        self.decode = self.prefill = None
         self._reqs = {}
+        self._left = set()
         self._was_plain_decode = False
 
     def delta(self, batch, mode, forward):
@@ -147,6 +150,12 @@ class _Batches:
         self._note_changes(events, [req.rid for req in batch.reqs], batch.reqs)
         self.series.encoder.observe(events)
 
+    def has_had(self, rid):
+        """Whether a request is or was in one of these batches while the other kind held it."""
+        was = rid in self._left
+        self._left.discard(rid)
+        return was or rid in self._reqs
+
     def _note_changes(self, events, order, reqs):
         """Who came, went and why. Requests are held weakly: they are the engine's to free."""
         present = set(order)
@@ -154,7 +163,11 @@ class _Batches:
         for rid in [rid for rid in self._reqs if rid not in present]:
             reference, retractions = self._reqs.pop(rid)
             req = reference()
-            if req is None or req.finished():
+            if self.prefill is not None and rid in self.prefill._reqs:
+                self._left.add(rid)
+            if self.decode is not None and self.decode.has_had(rid):
+                forgotten.append(rid)
+            elif req is None or req.finished():
                 finished.append(rid)
             elif getattr(req, "retraction_count", 0) != retractions:
                 preempted.append(rid)
