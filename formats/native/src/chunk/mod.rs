@@ -16,3 +16,6 @@ pub(crate) use shapes::{SHAPE_COLUMNS, ShapeColumns};
 pub(crate) use strings::{StringsReader, write_strings};
 pub(crate) use table_read::{ColumnSlice, TableDecoder, TargetColumn, read_heads};
 pub(crate) use table_write::TableEncoder;
+
+#[cfg(all(test, feature = "reader"))]
+mod tests;

@@ -77,3 +77,6 @@ impl Encoding {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

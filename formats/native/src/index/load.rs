@@ -1,27 +1,21 @@
-//! A flatbuffer to chunk headers, with everything that can be checked without reading the chunks.
+//! A flatbuffer to sums per table, once it is known to be a true copy of the chunk headers.
 
 use std::collections::BTreeMap;
 
 use flatbuffers::VerifierOptions;
 
 use super::TableSummary;
-use crate::generated::root_as_index_with_opts;
-use crate::layout::{CHUNK_HEADER_LEN, ChunkHeader, ChunkKind, FILE_HEADER_LEN, Trailer};
+use crate::generated::{Chunk, root_as_index_with_opts};
+use crate::layout::{CHUNK_HEADER_LEN, ChunkHeader, ChunkKind, Trailer};
 use crate::reader::ChunkEntry;
 
-/// What an index says.
-#[derive(Debug)]
-pub(crate) struct LoadedIndex {
-    /// Every chunk, the index itself at the end.
-    pub(crate) chunks: Vec<ChunkEntry>,
-    pub(crate) tables: BTreeMap<u16, TableSummary>,
-}
-
-/// Loads the index that the trailer of `file` points to; in words why not.
-///
-/// The chunks must lie end to end from the file header to the index and be numbered without a
-/// gap, so that an index cannot leave any of them out.
-pub(crate) fn load(file: &[u8], trailer: &Trailer) -> Result<LoadedIndex, String> {
+/// Loads the sums per table of the index that the trailer of `file` points to, when the index is a
+/// true copy of the headers of `chunks`; in words why not.
+pub(crate) fn load(
+    file: &[u8],
+    trailer: &Trailer,
+    chunks: &[ChunkEntry],
+) -> Result<BTreeMap<u16, TableSummary>, String> {
     let at = usize::try_from(trailer.index_offset).map_err(|_| "an offset too large")?;
     let bytes = file.get(at..).ok_or("an offset behind the end")?;
     let header = ChunkHeader::parse(bytes).map_err(|fault| {
@@ -45,63 +39,64 @@ pub(crate) fn load(file: &[u8], trailer: &Trailer) -> Result<LoadedIndex, String
     };
     let index = root_as_index_with_opts(&limits, payload).map_err(|error| error.to_string())?;
 
-    let mut chunks = Vec::with_capacity(index.chunks().len() + 1);
-    let mut next_offset = FILE_HEADER_LEN as u64;
-    for (sequence, chunk) in index.chunks().iter().enumerate() {
-        let header = ChunkHeader {
-            kind: ChunkKind::from_code(chunk.kind()),
-            layout: chunk.layout(),
-            table: chunk.table(),
-            rows: chunk.rows(),
-            payload_len: chunk.payload_len(),
-            sequence: chunk.sequence(),
-            payload_crc: chunk.payload_crc(),
-            first_row: chunk.first_row(),
-            times: (chunk.earliest(), chunk.latest()),
-            decoded_len: chunk.decoded_len(),
-        };
-        header.check_bounds().map_err(|fault| fault.what.to_owned())?;
-        if chunk.offset() != next_offset || header.sequence as usize != sequence {
-            return Err(format!("chunk {sequence} at offset {}", chunk.offset()));
-        }
-        next_offset += CHUNK_HEADER_LEN as u64 + u64::from(header.payload_len);
-        chunks.push(ChunkEntry { offset: chunk.offset(), header });
+    // The index is the last chunk and does not list itself.
+    let listed = index.chunks();
+    if listed.len() + 1 != chunks.len() {
+        return Err(format!("{} chunks of {}", listed.len(), chunks.len().saturating_sub(1)));
     }
-    if next_offset != trailer.index_offset || header.sequence as usize != chunks.len() {
-        return Err(format!("chunks up to offset {next_offset}"));
+    if let Some((_, entry)) = listed.iter().zip(chunks).find(|(chunk, entry)| !is_of(chunk, entry))
+    {
+        return Err(format!("another chunk at offset {}", entry.offset));
     }
-    if !chunks.iter().any(|chunk| chunk.header.kind == ChunkKind::End) {
-        return Err("no closing chunk".to_owned());
+    let tables: BTreeMap<u16, TableSummary> = index
+        .tables()
+        .iter()
+        .map(|table| {
+            let summary = TableSummary {
+                rows: table.rows(),
+                bytes: table.bytes(),
+                chunks: table.chunks(),
+                times: (table.earliest(), table.latest()),
+                is_sorted: table.is_sorted(),
+                last_start: table.latest(),
+            };
+            (table.table(), summary)
+        })
+        .collect();
+    if !fits(&tables, chunks) {
+        return Err("other sums over the chunks".to_owned());
     }
-    chunks.push(ChunkEntry { offset: trailer.index_offset, header });
-    let tables = index.tables().iter().map(|table| {
-        let summary = TableSummary {
-            rows: table.rows(),
-            bytes: table.bytes(),
-            chunks: table.chunks(),
-            times: (table.earliest(), table.latest()),
-            is_sorted: table.is_sorted(),
-            last_start: table.latest(),
-        };
-        (table.table(), summary)
-    });
-    Ok(LoadedIndex { chunks, tables: tables.collect() })
+    Ok(tables)
 }
 
-impl LoadedIndex {
-    /// Whether the sums over each table's chunks are those of the chunks listed.
-    pub(crate) fn fits_its_chunks(&self) -> bool {
-        let mut summed = BTreeMap::<u16, TableSummary>::new();
-        for ChunkEntry { header, .. } in &self.chunks {
-            if header.kind == ChunkKind::Rows {
-                summed.entry(header.table).or_default().add_header(header);
-            }
+fn is_of(chunk: &Chunk, entry: &ChunkEntry) -> bool {
+    let header = ChunkHeader {
+        kind: ChunkKind::from_code(chunk.kind()),
+        layout: chunk.layout(),
+        table: chunk.table(),
+        rows: chunk.rows(),
+        payload_len: chunk.payload_len(),
+        sequence: chunk.sequence(),
+        payload_crc: chunk.payload_crc(),
+        first_row: chunk.first_row(),
+        times: (chunk.earliest(), chunk.latest()),
+        decoded_len: chunk.decoded_len(),
+    };
+    *entry == ChunkEntry { offset: chunk.offset(), header }
+}
+
+/// Whether the sums over each table's chunks are those of the chunks.
+fn fits(tables: &BTreeMap<u16, TableSummary>, chunks: &[ChunkEntry]) -> bool {
+    let mut summed = BTreeMap::<u16, TableSummary>::new();
+    for ChunkEntry { header, .. } in chunks {
+        if header.kind == ChunkKind::Rows {
+            summed.entry(header.table).or_default().add_header(header);
         }
-        let sums = |table: &TableSummary| (table.rows, table.bytes, table.chunks, table.times);
-        summed.len() == self.tables.len()
-            && summed
-                .iter()
-                .zip(&self.tables)
-                .all(|((code, summed), (of, listed))| code == of && sums(summed) == sums(listed))
     }
+    let sums = |table: &TableSummary| (table.rows, table.bytes, table.chunks, table.times);
+    summed.len() == tables.len()
+        && summed
+            .iter()
+            .zip(tables)
+            .all(|((code, summed), (of, listed))| code == of && sums(summed) == sums(listed))
 }

@@ -139,7 +139,7 @@ pub fn describe(path: &Path) -> Result<Description> {
         version: reader.version(),
         bytes: reader.len_bytes(),
         is_finished: reader.is_finished(),
-        has_index: chunks.contains_key(&ChunkKind::Index),
+        has_index: reader.has_index(),
         window: window.map(|(earliest, latest)| Interval::new(instant(earliest), instant(latest))),
         chunks,
         tables: tables.into_values().collect(),

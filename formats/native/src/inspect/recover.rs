@@ -26,8 +26,7 @@ pub struct RecoverReport {
 /// When `input` cannot be read at all or decodes to more than [`ReadOptions::memory_limit`], or
 /// `output` cannot be written.
 pub fn recover(input: &Path, output: &Path, options: &WriteOptions) -> Result<RecoverReport> {
-    let read_options = ReadOptions { ignores_index: true, ..ReadOptions::default() };
-    let reader = Reader::open(input, &read_options)?;
+    let reader = Reader::open(input, &ReadOptions::default())?;
     let (timeline, faults) = reader.read_timeline_with_faults()?;
     let written = write_timeline(output, &timeline, options)?;
     let mut findings: Vec<Finding> = faults.iter().map(finding).collect();

@@ -59,8 +59,7 @@ impl VerifyReport {
 /// When the file cannot be read, is not a `.uspan` file or needs a newer program. Damage is not an
 /// error but a finding.
 pub fn verify(path: &Path) -> Result<VerifyReport> {
-    let options = ReadOptions { ignores_index: true, ..ReadOptions::default() };
-    let reader = Reader::open(path, &options)?;
+    let reader = Reader::open(path, &ReadOptions::default())?;
     let mut faults = reader.faults().to_vec();
     faults.extend(reader.unknown_chunks());
     reader.check_head_memory()?;
@@ -94,7 +93,6 @@ pub fn verify(path: &Path) -> Result<VerifyReport> {
         false => rows.get(&kind).copied().unwrap_or_default(),
     };
     reader.compare_with_end(rows_of, &mut faults);
-    let has_index = reader.check_index(&mut faults);
     let mut findings: Vec<Finding> = faults.iter().map(finding).collect();
     findings.sort_by_key(|finding| finding.offset);
     Ok(VerifyReport {
@@ -103,7 +101,7 @@ pub fn verify(path: &Path) -> Result<VerifyReport> {
         chunks: reader.chunks().len() as u64,
         rows: rows.values().sum(),
         is_finished: reader.is_finished(),
-        has_index,
+        has_index: reader.has_index(),
         findings,
     })
 }

@@ -25,7 +25,6 @@ use self::scan::Scan;
 pub use self::segments::read_segments;
 pub(crate) use self::timeline::column_targets;
 use crate::error::{Error, Result};
-use crate::index;
 use crate::layout::{CHUNK_HEADER_LEN, ChunkHeader, ChunkKind};
 use crate::mapped_file::FileBytes;
 
@@ -75,7 +74,7 @@ impl Reader {
     /// When the file cannot be read, is not a `.uspan` file, or needs a newer program.
     pub fn open(path: &Path, options: &ReadOptions) -> Result<Self> {
         let file = FileBytes::open(path, options.access)?;
-        let scan = Scan::of(file.bytes(), path, !options.ignores_index)?;
+        let scan = Scan::of(file.bytes(), path)?;
         Ok(Self {
             path: path.to_owned(),
             file,
@@ -129,20 +128,9 @@ impl Reader {
         self.scan.is_finished
     }
 
-    /// Compares the index with the chunks that scanning found, noting what is wrong with it.
-    /// Returns whether there is one and it is sound.
-    pub(crate) fn check_index(&self, faults: &mut Vec<Fault>) -> bool {
-        let Some(trailer) = &self.scan.trailer else { return false };
-        let differs = match index::load(self.file.bytes(), trailer) {
-            Ok(index) if index.chunks != self.scan.chunks => "other chunks".to_owned(),
-            Ok(index) if !index.fits_its_chunks() => "other sums over them".to_owned(),
-            Ok(_) => return true,
-            Err(reason) => reason,
-        };
-        let (what, expected) = ("index", "the chunks of the file");
-        let offset = trailer.index_offset;
-        faults.push(Fault::new(FaultKind::Corrupt, offset, what, expected, differs));
-        false
+    /// Whether there is an index that fits the chunks.
+    pub fn has_index(&self) -> bool {
+        self.scan.tables.is_some()
     }
 
     pub(crate) fn check_head_memory(&self) -> Result<()> {
@@ -180,13 +168,8 @@ impl Reader {
             return Err(Fault::corrupt(entry, "file", "its length when opened", "a shorter one"));
         }
         let chunk = self.file.bytes().get(entry.offset as usize..).unwrap_or_default();
-        // The entry may come from the index.
-        let header = ChunkHeader::parse(chunk)
-            .map_err(|fault| Fault { offset: entry.offset, ..Fault::in_payload(entry, fault) })?;
-        if header != entry.header {
-            return Err(Fault::corrupt(entry, "header of a chunk", "as in the index", "another"));
-        }
-        let payload = chunk.get(CHUNK_HEADER_LEN..CHUNK_HEADER_LEN + header.payload_len as usize);
+        let payload =
+            chunk.get(CHUNK_HEADER_LEN..CHUNK_HEADER_LEN + entry.header.payload_len as usize);
         payload.ok_or_else(|| Fault::corrupt(entry, "chunk", "all of it", "the end of the file"))
     }
 

@@ -18,8 +18,6 @@ pub struct ReadOptions {
     /// Bytes that [`crate::Reader::read_timeline`] may take; by default 1 GiB or 64 times the
     /// length of the file, whichever is more.
     pub memory_limit: Option<u64>,
-    /// Go from chunk to chunk even when there is an index.
-    pub ignores_index: bool,
 }
 
 impl ReadOptions {

@@ -17,17 +17,17 @@ pub(crate) struct Scan {
     pub(crate) version: u16,
     pub(crate) chunks: Vec<ChunkEntry>,
     pub(crate) faults: Vec<Fault>,
-    pub(crate) trailer: Option<Trailer>,
     /// Whether the writer's closing chunk is there.
     pub(crate) is_finished: bool,
-    /// Sums over the chunks of each table, when they came with an index.
+    /// Sums over the chunks of each table, from an index that fits the chunks.
     pub(crate) tables: Option<BTreeMap<u16, TableSummary>>,
 }
 
 impl Scan {
-    /// Takes the chunks from the index, or goes through `file` from the front. Payloads are not
-    /// looked at.
-    pub(crate) fn of(file: &[u8], path: &Path, uses_index: bool) -> Result<Self> {
+    /// Goes through `file` from the front; payloads are not looked at. An index is not relied on
+    /// for where chunks are: going from header to header costs one page each, and an index cannot
+    /// then leave any out.
+    pub(crate) fn of(file: &[u8], path: &Path) -> Result<Self> {
         let version = FileHeader::parse(file, path)?.version;
         let trailer = Trailer::of_file(file);
         let end = file.len() - if trailer.is_some() { TRAILER_LEN } else { 0 };
@@ -35,24 +35,20 @@ impl Scan {
             version,
             chunks: Vec::new(),
             faults: Vec::new(),
-            trailer,
             is_finished: false,
             tables: None,
         };
-        match trailer.as_ref().filter(|_| uses_index).map(|trailer| index::load(file, trailer)) {
-            Some(Ok(index)) => {
-                let (chunks, tables) = (index.chunks, Some(index.tables));
-                return Ok(Self { chunks, tables, is_finished: true, ..scan });
-            }
-            Some(Err(reason)) => {
-                let (what, expected) = ("index", "the chunks of the file");
-                let offset = trailer.map_or(0, |trailer| trailer.index_offset);
-                let kind = FaultKind::Unfinished;
-                scan.faults.push(Fault::new(kind, offset, what, expected, reason));
-            }
-            None => {}
-        }
         scan.walk(file.get(..end).unwrap_or_default());
+        if let Some(trailer) = trailer {
+            match index::load(file, &trailer, &scan.chunks) {
+                Ok(tables) => scan.tables = Some(tables),
+                Err(reason) => {
+                    let (offset, kind) = (trailer.index_offset, FaultKind::Unfinished);
+                    let expected = "a copy of the chunk headers";
+                    scan.faults.push(Fault::new(kind, offset, "index", expected, reason));
+                }
+            }
+        }
         if !scan.is_finished {
             let (what, expected) = ("closing chunk", "one at the end");
             scan.faults.push(Fault::new(
@@ -89,11 +85,16 @@ impl Scan {
                     return;
                 }
                 Err(fault) => {
-                    let found = next_chunk(rest, next_sequence);
-                    let skipped = found.unwrap_or(rest.len());
-                    let is_blank = found.is_none() && rest.iter().all(|byte| *byte == 0);
+                    let next = next_chunk(rest, next_sequence);
+                    let skipped = next.unwrap_or(rest.len());
+                    let is_blank = next.is_none() && rest.iter().all(|byte| *byte == 0);
                     let LayoutError { offset, what, expected, found } = fault;
-                    let kind = if is_blank { FaultKind::TornTail } else { FaultKind::Corrupt };
+                    let kind = match (is_blank, self.is_finished && next.is_none()) {
+                        // Only the index and its trailer stand behind the closing chunk.
+                        (_, true) => FaultKind::Unfinished,
+                        (true, false) => FaultKind::TornTail,
+                        (false, false) => FaultKind::Corrupt,
+                    };
                     let found = format!("{found}; {skipped} bytes skipped");
                     self.faults.push(Fault::new(kind, (at + offset) as u64, what, expected, found));
                     at += skipped;
