@@ -5,6 +5,7 @@ A prefill batch interrupts the running decode batch and then joins it, so the tw
 are two series, each with its own deltas.
 """
 
+import sys
 import weakref
 
 from . import context, recorder, wire
@@ -56,16 +57,26 @@ def _steps_of(scheduler):
     return steps
 
 
+def _rank_of(scheduler):
+    """The tensor parallel rank, where this version keeps it; `None` when it is not found."""
+    try:
+        rank = getattr(scheduler, "tp_rank", None)
+        if rank is None:
+            module = sys.modules[type(scheduler).__module__]
+            rank = module.get_parallel().tp_rank
+        return rank if isinstance(rank, int) else None
+    except Exception:
+        return None
+
+
 class _Steps:
     """The steps of one scheduler. No method but the constructor raises."""
 
     def __init__(self, scheduler):
         self._prefill, self._decode = _Batches(), _Batches()
         self._prefill.decode, self._decode.prefill = self._decode, self._prefill
-        rank = getattr(scheduler, "tp_rank", None)
-        if rank is None:
-            rank = getattr(getattr(scheduler, "ps", None), "tp_rank", None)
-        if isinstance(rank, int):
+        rank = _rank_of(scheduler)
+        if rank is not None:
             recorder.note("rank", rank=rank)
 
     def begin(self, scheduler, batch):
