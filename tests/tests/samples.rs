@@ -78,7 +78,8 @@ fn every_sample_is_made_again_from_its_seed() {
         let recordings = scenario.run(SEED);
         let path = folder().join(&sample.path);
         if sample.format == "uspan" {
-            assert_eq!(read(&path), to_timeline(&recordings), "{}", sample.path);
+            let same = read(&path) == to_timeline(&recordings);
+            assert!(same, "{} is not what the simulator makes", sample.path);
         } else if path.is_dir() {
             for (rank, recording) in recordings.iter().enumerate() {
                 same_trace(&path.join(format!("trace.rank{rank}.json.gz")), recording);
