@@ -37,7 +37,6 @@ const SIGNATURES: &[(&[u8], &str, &str)] = &[
     (b"version https://git-lfs", "a Git LFS pointer", "fetch the file it stands for: git lfs pull"),
     (b"<!DOCTYPE html", "a web page", "perhaps a download that failed; download the file itself"),
     (b"<html", "a web page", "perhaps a download that failed; download the file itself"),
-    (b"# HELP ", "Prometheus metrics", NOT_YET),
 ];
 
 /// JSON documents by their first key (of the document, or of the first object in its array).
@@ -50,12 +49,7 @@ const DOCUMENTS: &[(Shape, &str, &str, &str, &str)] = &[
         "a PyTorch execution trace",
         "it holds operators and no times of GPU work; give the Kineto trace of the same run",
     ),
-    (Shape::Object, "resourceSpans", "", "OpenTelemetry spans (OTLP)", NOT_YET),
     (Shape::Object, "resourceMetrics", "", "OpenTelemetry metrics (OTLP)", NOT_YET),
-    (Shape::Object, "data", "\"traceID\"", "a Jaeger trace", NOT_YET),
-    (Shape::Array, "traceId", "", "Zipkin spans", NOT_YET),
-    (Shape::Array, "id", "\"model_name\"", "a Triton server trace", NOT_YET),
-    (Shape::Array, "id", "\"timestamps\"", "a Triton server trace", NOT_YET),
     (Shape::Object, "timestamp", "\"input_length\"", "a list of requests", NO_TIMELINE),
     (Shape::Object, "$schema", "speedscope", "a speedscope profile", NOT_YET),
 ];
@@ -171,11 +165,9 @@ mod tests {
         let execution = br#" {"schema": "1.1.0-chakra.0.0.4", "pid": 7, "nodes": []}"#;
         assert_eq!(found("a.json", execution), Some("a PyTorch execution trace"));
         assert_eq!(found("a.json", br#"{"schemaVersion": 1, "nodes": []}"#), None);
-        assert_eq!(found("a", b"{\"resourceSpans\":[]}"), Some("OpenTelemetry spans (OTLP)"));
-        let triton = br#"[ {"id": 1, "model_name": "simple"}]"#;
-        assert_eq!(found("a", triton), Some("a Triton server trace"));
+        assert_eq!(found("a", b"{\"resourceMetrics\":[]}"), Some("OpenTelemetry metrics (OTLP)"));
         assert_eq!(found("a", br#"[{"ph":"X"}]"#), None);
-        assert_eq!(found("a", br#"{"name": "resourceSpans"}"#), None);
+        assert_eq!(found("a", br#"{"name": "resourceMetrics"}"#), None);
     }
 
     #[test]

@@ -55,6 +55,8 @@ pub(super) fn read(
         }
         if text.starts_with('#') {
             match names(text) {
+                // Repeated now and then: its units stay.
+                Some(names) if names == header.names => {}
                 Some(names) => header = Header::of(names),
                 None => header.set_units(text),
             }
