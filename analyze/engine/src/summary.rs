@@ -1,5 +1,6 @@
 //! What a capture is, in the numbers `underspan info` prints: what it holds, not yet why.
 
+use rayon::prelude::*;
 use underspan_model::tables::{AnnotationKind, CpuOpKind, MemcpyKind};
 use underspan_model::{
     Bytes, DurationNs, NONE_U32, NONE_U64, Problem, StreamId, StringId, StringTable, Timeline,
@@ -8,12 +9,14 @@ use underspan_model::{
 
 use crate::stats::annotation_stats;
 use crate::{
-    CallKind, CallNames, Correlation, KernelStats, NamedStats, Occupancy, SignedStats,
-    UnlaunchedCounts, WorkKind,
+    CallKind, Correlation, KernelStats, NamedStats, Occupancy, SignedStats, UnlaunchedCounts,
+    WorkKind,
 };
 
 /// Names listed per category.
 const TOP: usize = 5;
+/// Rows a parallel task takes at once.
+const PART_ROWS: usize = 1 << 17;
 
 /// What a capture is.
 ///
@@ -223,8 +226,7 @@ impl CorrelationSummary {
         let launches = correlation.launches();
         let correlated = |kind| correlation.n_launched(kind);
         let correlated_kernels = correlated(WorkKind::Kernel);
-        let with_external_id = kernels.external_id.iter().filter(|id| **id != NONE_U64);
-        let equal = |(external, id): &(&u64, &u32)| **external == u64::from(**id);
+        let ids = KernelIds::of(&kernels.correlation_id, &kernels.external_id);
         Self {
             gpu_ops: (kernels.len() + timeline.memcpys.len() + timeline.memsets.len()) as u64,
             correlated_gpu_ops: correlated_kernels
@@ -234,27 +236,56 @@ impl CorrelationSummary {
             distinct_launches: launches.n_launching_kernels(),
             max_kernels_per_launch: launches.max_kernels().into(),
             kernels_starting_before_launch: launch_to_start.map_or(0, |stats| stats.n_negative),
-            kernels_with_correlation: count(&kernels.correlation_id, |id| *id != NONE_U32),
-            kernels_with_external_id: with_external_id.count() as u64,
-            kernels_external_id_equals_correlation: kernels
-                .external_id
-                .iter()
-                .zip(&kernels.correlation_id)
-                .filter(|(_, id)| **id != NONE_U32)
-                .filter(equal)
-                .count() as u64,
-            kernels_external_id_matches_cpu_op: matching_cpu_op(timeline),
+            kernels_with_correlation: ids.with_correlation,
+            kernels_with_external_id: ids.with_external,
+            kernels_external_id_equals_correlation: ids.equal,
+            kernels_external_id_matches_cpu_op: if ids.with_external == 0 {
+                0
+            } else {
+                matching_cpu_op(timeline)
+            },
             unlaunched_kernels: correlation.unlaunched_kernels(),
             launch_to_start,
         }
     }
 }
 
+/// How many kernels carry which ids.
+#[derive(Clone, Copy, Default)]
+struct KernelIds {
+    with_correlation: u64,
+    with_external: u64,
+    equal: u64,
+}
+
+impl KernelIds {
+    fn of(correlation_ids: &[u32], external_ids: &[u64]) -> Self {
+        correlation_ids
+            .par_chunks(PART_ROWS)
+            .zip(external_ids.par_chunks(PART_ROWS))
+            .map(|(correlation_ids, external_ids)| {
+                let mut counts = Self::default();
+                for (&correlation, &external) in correlation_ids.iter().zip(external_ids) {
+                    counts.with_correlation += u64::from(correlation != NONE_U32);
+                    counts.with_external += u64::from(external != NONE_U64);
+                    let is_equal = u64::from(correlation) == external && correlation != NONE_U32;
+                    counts.equal += u64::from(is_equal);
+                }
+                counts
+            })
+            .reduce(Self::default, |a, b| Self {
+                with_correlation: a.with_correlation + b.with_correlation,
+                with_external: a.with_external + b.with_external,
+                equal: a.equal + b.equal,
+            })
+    }
+}
+
 impl GraphSummary {
     fn of(timeline: &Timeline, correlation: &Correlation) -> Self {
-        let names = CallNames::of(timeline);
+        let names = correlation.call_names();
         let kind = |call: u32| names.kind(timeline.api_calls.name[call as usize]);
-        let calls_of = |wanted| count(&timeline.api_calls.name, |name| names.kind(*name) == wanted);
+        let calls_of = |wanted| names.n_calls(wanted);
         Self {
             graph_launch_calls: calls_of(CallKind::GraphLaunch),
             kernels_under_graph_launch: correlation
@@ -272,8 +303,9 @@ impl GraphSummary {
     }
 }
 
-fn count<T>(values: &[T], is_counted: impl Fn(&T) -> bool) -> u64 {
-    values.iter().filter(|value| is_counted(value)).count() as u64
+fn count<T: Sync>(values: &[T], is_counted: impl Fn(&T) -> bool + Sync) -> u64 {
+    let of_part = |part: &[T]| part.iter().filter(|value| is_counted(value)).count() as u64;
+    values.par_chunks(PART_ROWS).map(of_part).sum()
 }
 
 /// Kernels whose external id is one that an operator carries.

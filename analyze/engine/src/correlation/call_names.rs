@@ -24,9 +24,13 @@ pub enum CallKind {
 #[derive(Debug, Clone)]
 pub struct CallNames {
     kinds: Vec<CallKind>,
+    n_of_kind: [u64; CallKind::N],
 }
 
 impl CallKind {
+    /// Number of kinds.
+    const N: usize = Self::Other as usize + 1;
+
     /// The kind of the call named `name`, of any of the runtime and driver APIs of CUDA and HIP.
     ///
     /// Names may carry a version or thread suffix (`cuGraphLaunch_ptsz`,
@@ -64,19 +68,26 @@ impl CallKind {
 impl CallNames {
     /// Looks at every distinct name that an API call of the timeline has.
     pub fn of(timeline: &Timeline) -> Self {
-        let mut kinds = vec![CallKind::Other; timeline.strings.len()];
-        let mut is_seen = vec![false; kinds.len()];
+        let mut n_of_name = vec![0_u64; timeline.strings.len()];
         for &name in &timeline.api_calls.name {
-            if let Some(seen) = is_seen.get_mut(name as usize) {
-                *seen = true;
+            if let Some(n) = n_of_name.get_mut(name as usize) {
+                *n += 1;
             }
         }
-        for ((kind, is_seen), name) in kinds.iter_mut().zip(is_seen).zip(timeline.strings.iter()) {
-            if is_seen {
+        let mut kinds = vec![CallKind::Other; n_of_name.len()];
+        let mut n_of_kind = [0; CallKind::N];
+        for ((kind, n), name) in kinds.iter_mut().zip(n_of_name).zip(timeline.strings.iter()) {
+            if n > 0 {
                 *kind = CallKind::of(name);
+                n_of_kind[*kind as usize] += n;
             }
         }
-        Self { kinds }
+        Self { kinds, n_of_kind }
+    }
+
+    /// Number of API calls of a kind.
+    pub fn n_calls(&self, kind: CallKind) -> u64 {
+        self.n_of_kind[kind as usize]
     }
 
     /// The kind of calls with this name column value.

@@ -1,17 +1,22 @@
 //! The API calls that launched device work, one row a call.
 
-use rayon::prelude::*;
-use underspan_model::{NONE_U32, Timeline, TimestampNs};
-
-use super::PART_ROWS;
+use underspan_model::{NONE_U32, TimestampNs};
 
 /// Columns of [`Launch`] rows, in the order of the calls.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LaunchTable {
     calls: Vec<u32>,
-    n_kernels: Vec<u32>,
-    n_items: Vec<u32>,
-    first_start_ns: Vec<i64>,
+    sums: Vec<Sums>,
+    /// Row in this table per API call; [`NONE_U32`] for one that launched nothing.
+    row_of_call: Vec<u32>,
+}
+
+/// What one call launched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Sums {
+    first_start_ns: i64,
+    n_kernels: u32,
+    n_items: u32,
 }
 
 /// One API call with the device work it launched.
@@ -40,11 +45,12 @@ impl LaunchTable {
 
     /// The row at `index`.
     pub fn get(&self, index: usize) -> Option<Launch> {
+        let sums = self.sums.get(index)?;
         Some(Launch {
             call: *self.calls.get(index)?,
-            n_kernels: *self.n_kernels.get(index)?,
-            n_items: *self.n_items.get(index)?,
-            first_start: TimestampNs::from_ns(*self.first_start_ns.get(index)?),
+            n_kernels: sums.n_kernels,
+            n_items: sums.n_items,
+            first_start: TimestampNs::from_ns(sums.first_start_ns),
         })
     }
 
@@ -55,101 +61,70 @@ impl LaunchTable {
 
     /// When the first work of an API call (row) started; `None` when it launched nothing.
     pub fn first_start_of(&self, call: u32) -> Option<TimestampNs> {
-        let at = self.calls.binary_search(&call).ok()?;
-        self.first_start_ns.get(at).copied().map(TimestampNs::from_ns)
+        let row = *self.row_of_call.get(call as usize)?;
+        Some(TimestampNs::from_ns(self.sums.get(row as usize)?.first_start_ns))
     }
 
     /// Calls that launched at least one kernel.
     pub fn n_launching_kernels(&self) -> u64 {
-        self.n_kernels.iter().filter(|n| **n > 0).count() as u64
+        self.sums.iter().filter(|sums| sums.n_kernels > 0).count() as u64
     }
 
     /// Most kernels that one call launched.
     pub fn max_kernels(&self) -> u32 {
-        self.n_kernels.iter().copied().max().unwrap_or(0)
+        self.sums.iter().map(|sums| sums.n_kernels).max().unwrap_or(0)
     }
 
-    /// Gathers what each call launched from the calls of each kernel, copy and fill.
-    pub(super) fn of(timeline: &Timeline, calls: &[Vec<u32>; 3]) -> Self {
-        let mut per_call = PerCall::new(timeline.api_calls.len());
-        per_call.add(&calls[0], &timeline.kernels.start_ns, true);
-        per_call.add(&calls[1], &timeline.memcpys.start_ns, false);
-        per_call.add(&calls[2], &timeline.memsets.start_ns, false);
-        per_call.into_table()
+    /// A table of launches among `n_calls` calls, to be filled by [`LaunchTable::add`].
+    pub(super) fn new(n_calls: usize) -> Self {
+        Self { row_of_call: vec![NONE_U32; n_calls], ..Self::default() }
     }
-}
 
-/// One accumulator for every API call.
-struct PerCall {
-    n_kernels: Vec<u32>,
-    n_items: Vec<u32>,
-    first_start_ns: Vec<i64>,
-}
-
-/// Work of one call that stands together in its table.
-#[derive(Clone, Copy)]
-struct Run {
-    call: u32,
-    n: u32,
-    first_start: i64,
-}
-
-impl PerCall {
-    fn new(n_calls: usize) -> Self {
-        Self {
-            n_kernels: vec![0; n_calls],
-            n_items: vec![0; n_calls],
-            // Zeros come without touching the memory; a call without items has no start.
-            first_start_ns: vec![0; n_calls],
+    /// Adds `n` items of a call, of which the first started at `first_start_ns`.
+    #[inline]
+    pub(super) fn add(&mut self, run: &LaunchRun, are_kernels: bool) {
+        let row = &mut self.row_of_call[run.call as usize];
+        if *row == NONE_U32 {
+            *row = self.calls.len() as u32;
+            self.calls.push(run.call);
+            self.sums.push(Sums {
+                first_start_ns: run.first_start_ns,
+                n_kernels: if are_kernels { run.n } else { 0 },
+                n_items: run.n,
+            });
+            return;
+        }
+        let sums = &mut self.sums[*row as usize];
+        sums.first_start_ns = sums.first_start_ns.min(run.first_start_ns);
+        sums.n_items = sums.n_items.saturating_add(run.n);
+        if are_kernels {
+            sums.n_kernels = sums.n_kernels.saturating_add(run.n);
         }
     }
 
-    fn add(&mut self, calls: &[u32], starts: &[i64], are_kernels: bool) {
-        let parts: Vec<Vec<Run>> = calls
-            .par_chunks(PART_ROWS)
-            .zip(starts.par_chunks(PART_ROWS))
-            .map(|(calls, starts)| runs(calls, starts))
-            .collect();
-        for run in parts.iter().flatten() {
-            let call = run.call as usize;
-            let n_items = &mut self.n_items[call];
-            let first = &mut self.first_start_ns[call];
-            *first = if *n_items == 0 { run.first_start } else { run.first_start.min(*first) };
-            *n_items = n_items.saturating_add(run.n);
-            if are_kernels {
-                self.n_kernels[call] = self.n_kernels[call].saturating_add(run.n);
+    /// Puts the rows, which came in the order of the work, in the order of the calls.
+    pub(super) fn sorted(mut self) -> Self {
+        if self.calls.is_sorted() {
+            return self;
+        }
+        let mut sums = Vec::with_capacity(self.sums.len());
+        self.calls.clear();
+        for (call, row) in self.row_of_call.iter_mut().enumerate() {
+            if *row != NONE_U32 {
+                sums.push(self.sums[*row as usize]);
+                *row = self.calls.len() as u32;
+                self.calls.push(call as u32);
             }
         }
-    }
-
-    fn into_table(self) -> LaunchTable {
-        let mut table = LaunchTable::default();
-        for (call, &n_items) in self.n_items.iter().enumerate() {
-            if n_items > 0 {
-                table.calls.push(call as u32);
-                table.n_items.push(n_items);
-                table.n_kernels.push(self.n_kernels[call]);
-                table.first_start_ns.push(self.first_start_ns[call]);
-            }
-        }
-        table
+        self.sums = sums;
+        self
     }
 }
 
-fn runs(calls: &[u32], starts: &[i64]) -> Vec<Run> {
-    let mut runs: Vec<Run> = Vec::new();
-    let mut last = NONE_U32;
-    for (&call, &first_start) in calls.iter().zip(starts) {
-        if call != last {
-            last = call;
-            if call != NONE_U32 {
-                runs.push(Run { call, n: 1, first_start });
-            }
-        } else if call != NONE_U32
-            && let Some(run) = runs.last_mut()
-        {
-            run.n += 1;
-        }
-    }
-    runs
+/// Rows of one call that stand together in their table.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LaunchRun {
+    pub(super) call: u32,
+    pub(super) n: u32,
+    pub(super) first_start_ns: i64,
 }

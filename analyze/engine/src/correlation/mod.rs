@@ -12,6 +12,7 @@ use rayon::prelude::*;
 use underspan_model::{NONE_U32, ProcessId, Timeline};
 
 pub use call_names::{CallKind, CallNames};
+use launches::LaunchRun;
 pub use launches::{Launch, LaunchTable};
 
 use crate::exact_ranks::{SignedStats, ValueParts};
@@ -53,10 +54,13 @@ pub struct UnlaunchedCounts {
 pub struct Correlation {
     /// Row of the launching API call per kernel, copy and fill; [`NONE_U32`] without one.
     calls: [Vec<u32>; 3],
+    /// How many of each have one.
+    n_launched: [u64; 3],
     index: CallIndex,
     /// Index slot per stream.
     stream_slots: Vec<u32>,
     launches: LaunchTable,
+    names: CallNames,
     unlaunched_kernels: UnlaunchedCounts,
 }
 
@@ -68,25 +72,37 @@ impl Correlation {
         let mut stream_slots: Vec<u32> =
             streams.process.iter().map(|process| index.slot(*process) as u32).collect();
         stream_slots.push(index.slot(NONE_U32) as u32);
-        let join = |streams: &[u32], ids: &[u32]| join(&index, &stream_slots, streams, ids);
-        let calls = [
-            join(&timeline.kernels.stream, &timeline.kernels.correlation_id),
-            join(&timeline.memcpys.stream, &timeline.memcpys.correlation_id),
-            join(&timeline.memsets.stream, &timeline.memsets.correlation_id),
+        let (kernels, memcpys, memsets) = (&timeline.kernels, &timeline.memcpys, &timeline.memsets);
+        let mut launches = LaunchTable::new(timeline.api_calls.len());
+        let mut join = |streams: &[u32], ids: &[u32], starts: &[i64], are_kernels| {
+            let (calls, parts) = join(&index, &stream_slots, streams, ids, starts);
+            let n_launched = add_launches(&mut launches, &calls, starts, &parts, are_kernels);
+            (calls, n_launched)
+        };
+        let joined = [
+            join(&kernels.stream, &kernels.correlation_id, &kernels.start_ns, true),
+            join(&memcpys.stream, &memcpys.correlation_id, &memcpys.start_ns, false),
+            join(&memsets.stream, &memsets.correlation_id, &memsets.start_ns, false),
         ];
-        let launches = LaunchTable::of(timeline, &calls);
+        let launches = launches.sorted();
+        let n_launched = [joined[0].1, joined[1].1, joined[2].1];
         let mut joined = Self {
-            calls,
+            calls: joined.map(|(calls, _)| calls),
+            n_launched,
             index,
             stream_slots,
             launches,
+            names: CallNames::of(timeline),
             unlaunched_kernels: UnlaunchedCounts::default(),
         };
-        joined.unlaunched_kernels = joined.count_unlaunched_kernels(timeline);
+        if n_launched[0] < kernels.len() as u64 {
+            joined.unlaunched_kernels = joined.count_unlaunched_kernels(timeline);
+        }
         joined
     }
 
     /// The API call (row) that launched each row of a table; [`NONE_U32`] without one.
+    #[inline]
     pub fn calls(&self, kind: WorkKind) -> &[u32] {
         match kind {
             WorkKind::Kernel => &self.calls[0],
@@ -113,8 +129,12 @@ impl Correlation {
 
     /// Number of rows of a table that have a launching call.
     pub fn n_launched(&self, kind: WorkKind) -> u64 {
-        self.calls(kind).par_iter().with_min_len(PART_ROWS).filter(|c| **c != NONE_U32).count()
-            as u64
+        self.n_launched[kind as usize]
+    }
+
+    /// What the API calls of the capture are, by name.
+    pub fn call_names(&self) -> &CallNames {
+        &self.names
     }
 
     /// Smallest correlation id that an API call of a process carries.
@@ -193,28 +213,87 @@ fn slot_of(stream_slots: &[u32], stream: u32) -> usize {
     stream_slots[(stream as usize).min(last)] as usize
 }
 
-fn join(index: &CallIndex, stream_slots: &[u32], streams: &[u32], ids: &[u32]) -> Vec<u32> {
+/// The runs of rows that one call launched, in one part of a table.
+enum PartRuns {
+    /// The runs.
+    Few(Vec<LaunchRun>),
+    /// Nearly as many as rows: not worth keeping.
+    Many,
+}
+
+/// The calls of the rows of one table, and the runs of each part.
+fn join(
+    index: &CallIndex,
+    stream_slots: &[u32],
+    streams: &[u32],
+    ids: &[u32],
+    starts: &[i64],
+) -> (Vec<u32>, Vec<PartRuns>) {
     let mut calls = vec![NONE_U32; ids.len()];
-    calls
+    let runs = calls
         .par_chunks_mut(PART_ROWS)
         .zip(streams.par_chunks(PART_ROWS))
         .zip(ids.par_chunks(PART_ROWS))
-        .for_each(|((calls, streams), ids)| {
+        .zip(starts.par_chunks(PART_ROWS))
+        .map(|(((calls, streams), ids), starts)| {
             // Work of one launch mostly stands together.
-            let mut last = (NONE_U32, NONE_U32, NONE_U32);
-            for ((call, &stream), &id) in calls.iter_mut().zip(streams).zip(ids) {
-                if (stream, id) != (last.0, last.1) {
-                    let found = if id == NONE_U32 {
-                        NONE_U32
-                    } else {
-                        index.find(slot_of(stream_slots, stream), id)
+            let (mut stream, mut id, mut found) = (NONE_U32, NONE_U32, NONE_U32);
+            let mut n_runs = 0;
+            for ((call, &row_stream), &row_id) in calls.iter_mut().zip(streams).zip(ids) {
+                if row_id != id || row_stream != stream {
+                    (stream, id) = (row_stream, row_id);
+                    found = match id {
+                        NONE_U32 => NONE_U32,
+                        id => index.find(slot_of(stream_slots, stream), id),
                     };
-                    last = (stream, id, found);
+                    n_runs += 1;
                 }
-                *call = last.2;
+                *call = found;
             }
-        });
-    calls
+            if n_runs > calls.len() / 8 {
+                return PartRuns::Many;
+            }
+            let mut runs = Vec::with_capacity(n_runs);
+            for_each_run(calls, starts, |run| runs.push(run));
+            PartRuns::Few(runs)
+        })
+        .collect();
+    (calls, runs)
+}
+
+/// Adds the runs of all parts to the launches; returns how many rows they have.
+fn add_launches(
+    launches: &mut LaunchTable,
+    calls: &[u32],
+    starts: &[i64],
+    parts: &[PartRuns],
+    are_kernels: bool,
+) -> u64 {
+    let mut n_launched = 0;
+    let mut add = |run: LaunchRun| {
+        n_launched += u64::from(run.n);
+        launches.add(&run, are_kernels);
+    };
+    let rows = calls.chunks(PART_ROWS).zip(starts.chunks(PART_ROWS));
+    for (part, (calls, starts)) in parts.iter().zip(rows) {
+        match part {
+            PartRuns::Few(runs) => runs.iter().copied().for_each(&mut add),
+            PartRuns::Many => for_each_run(calls, starts, &mut add),
+        }
+    }
+    n_launched
+}
+
+/// Calls `visit` for each run of rows that one call launched.
+#[inline]
+fn for_each_run(calls: &[u32], starts: &[i64], mut visit: impl FnMut(LaunchRun)) {
+    let mut row = 0;
+    for run in calls.chunk_by(|a, b| a == b) {
+        if run[0] != NONE_U32 {
+            visit(LaunchRun { call: run[0], n: run.len() as u32, first_start_ns: starts[row] });
+        }
+        row += run.len();
+    }
 }
 
 struct LaunchToStart<'a> {

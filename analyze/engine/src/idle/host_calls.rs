@@ -11,7 +11,7 @@ const BLOCKING_TRANSFER_NS: u64 = 100_000;
 /// For each API call the one before it on its thread.
 pub(super) struct HostCalls<'a> {
     timeline: &'a Timeline,
-    names: CallNames,
+    names: &'a CallNames,
     /// The enclosing call of a nested one, otherwise the last call that no other encloses.
     previous: Vec<u32>,
 }
@@ -24,7 +24,7 @@ pub(super) struct HostCall {
 }
 
 impl<'a> HostCalls<'a> {
-    pub(super) fn of(timeline: &'a Timeline) -> Self {
+    pub(super) fn of(timeline: &'a Timeline, names: &'a CallNames) -> Self {
         let calls = &timeline.api_calls;
         let n_threads = timeline.dimensions.threads.len();
         let mut last = vec![(NONE_U32, i64::MIN); n_threads + 1];
@@ -40,7 +40,7 @@ impl<'a> HostCalls<'a> {
                 *last_end = end;
             }
         }
-        Self { timeline, names: CallNames::of(timeline), previous }
+        Self { timeline, names, previous }
     }
 
     /// Start and end of a call.
@@ -90,7 +90,8 @@ mod tests {
             .api_call("cudaLaunchKernel", 50..55, 4);
         trace.thread(2).api_call("cudaMalloc", 20..30, 5);
         let t = trace.build();
-        let calls = HostCalls::of(&t);
+        let names = CallNames::of(&t);
+        let calls = HostCalls::of(&t, &names);
         let last = t.api_calls.start_ns.iter().position(|start| *start == 50);
         let last = last.map_or(NONE_U32, |row| row as u32);
         let spans = |from| -> Vec<_> {

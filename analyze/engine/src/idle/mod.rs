@@ -67,7 +67,7 @@ pub(crate) fn device_idle(
     reach: &WorkReach,
     n_longest: usize,
 ) -> Vec<DeviceIdle> {
-    let calls = HostCalls::of(timeline);
+    let calls = HostCalls::of(timeline, correlation.call_names());
     let splitter = GapSplitter::new(&calls, correlation, timeline);
     let work = DeviceWork::of(timeline);
     let siblings = Siblings::of(timeline, reach);

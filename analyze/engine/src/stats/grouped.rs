@@ -11,7 +11,7 @@ use super::DurationStats;
 use crate::percentile::{nearest_rank, select_ranks};
 
 /// Rows scattered at once.
-const PART_ROWS: usize = 1 << 18;
+const PART_ROWS: usize = 1 << 17;
 
 /// How keys make groups.
 #[derive(Clone, Copy)]

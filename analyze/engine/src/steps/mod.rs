@@ -15,7 +15,7 @@ pub use label::{StepDialect, StepLabel};
 
 use crate::device_work::WorkChunk;
 use crate::work_reach::Lanes;
-use crate::{Correlation, DeviceWork};
+use crate::{Correlation, DeviceWork, WorkItem};
 use device_labels::{LabelGroup, group_labels, match_groups};
 use find::{DeviceLabel, HostStep, HostSteps, find_steps};
 use owner::{CallOwners, LabelOwners};
@@ -138,10 +138,16 @@ impl Linker<'_> {
         }
         let work = DeviceWork::of(self.timeline);
         let chunks = self.chunks;
-        let owners = CallOwners::of(self.timeline, &steps);
+        let owners = &CallOwners::of(self.timeline, &steps);
         let mut sums = sum_by_step(&work, chunks, steps.len(), || {
-            |item: &crate::WorkItem| {
-                self.correlation.call_of(item).map_or(NONE_U32, |call| owners.step_of(call))
+            // Work of one launch mostly stands together.
+            let mut last = (NONE_U32, NONE_U32);
+            move |item: &WorkItem| {
+                let call = self.correlation.calls(item.kind)[item.row as usize];
+                if call != last.0 {
+                    last = (call, owners.step_of(call));
+                }
+                last.1
             }
         });
         let mut links: Vec<StepLink> = sums

@@ -32,6 +32,7 @@ impl StepWork {
     };
 
     /// Adds an item that starts no earlier than those before it.
+    #[inline]
     fn add(&mut self, item: &WorkItem) {
         self.n_items += 1;
         if item.kind == WorkKind::Kernel {
@@ -113,24 +114,28 @@ fn sum_chunk(
 ) -> Vec<(u32, StepWork)> {
     let mut sums: Vec<(u32, StepWork)> = Vec::new();
     let mut places: HashMap<u32, usize, FixedState> = HashMap::default();
-    let mut last = (NONE_U32, 0);
+    // Work of one step mostly stands together: its sum is kept here until another's comes.
+    let mut current = (NONE_U32, 0, StepWork::NOTHING);
     work.for_each_in(chunk, |item| {
         let step = step_of(&item);
-        if step == NONE_U32 {
-            return;
-        }
-        if step != last.0 {
-            if only_those && !starts.contains_key(&step) {
+        if step != current.0 {
+            if step == NONE_U32 || only_those && !starts.contains_key(&step) {
                 return;
+            }
+            if let Some(sum) = sums.get_mut(current.1) {
+                sum.1 = current.2;
             }
             let place = *places.entry(step).or_insert_with(|| {
                 sums.push((step, starts.get(&step).copied().unwrap_or(StepWork::NOTHING)));
                 sums.len() - 1
             });
-            last = (step, place);
+            current = (step, place, sums[place].1);
         }
-        sums[last.1].1.add(&item);
+        current.2.add(&item);
     });
+    if let Some(sum) = sums.get_mut(current.1) {
+        sum.1 = current.2;
+    }
     sums
 }
 
