@@ -150,33 +150,61 @@ impl<'a> DeviceWork<'a> {
         let starts = &self.kernels.start_ns[rows.clone()];
         let durations = &self.kernels.duration_ns[rows.clone()][..starts.len()];
         let streams = &self.kernels.stream[rows.clone()][..starts.len()];
-        let mut copies = chunk.memcpys.clone();
-        let mut fills = chunk.memsets.clone();
+        let mut others =
+            Others { work: self, copies: chunk.memcpys.clone(), fills: chunk.memsets.clone() };
+        let mut due = others.due();
         let mut at = 0;
+        // One call of `visit`, so that it is compiled into the loop.
         loop {
-            let next_copy = copies.clone().next().map(|row| self.memcpys.start_ns[row]);
-            let next_fill = fills.clone().next().map(|row| self.memsets.start_ns[row]);
-            // The other tables are short beside the kernels: the inner loop is the whole cost.
-            let due = next_copy.unwrap_or(i64::MAX).min(next_fill.unwrap_or(i64::MAX));
-            while at < starts.len() && starts[at] <= due {
+            let next = if at < starts.len() && starts[at] <= due {
                 let row = rows.start + at;
-                visit(item(WorkKind::Kernel, row, starts[at], durations[at], streams[at]));
                 at += 1;
-            }
-            let other = match (next_copy, next_fill) {
-                (None, None) => return,
-                (Some(copy), fill) if fill.is_none_or(|fill| copy <= fill) => {
-                    let Some(row) = copies.next() else { return };
-                    let t = self.memcpys;
-                    item(WorkKind::Memcpy, row, t.start_ns[row], t.duration_ns[row], t.stream[row])
-                }
-                _ => {
-                    let Some(row) = fills.next() else { return };
-                    let t = self.memsets;
-                    item(WorkKind::Memset, row, t.start_ns[row], t.duration_ns[row], t.stream[row])
-                }
+                item(WorkKind::Kernel, row, starts[at - 1], durations[at - 1], streams[at - 1])
+            } else {
+                let Some(other) = others.next() else { return };
+                due = others.due();
+                other
             };
-            visit(other);
+            visit(next);
+        }
+    }
+}
+
+/// The copies and fills of a chunk, few beside its kernels.
+struct Others<'a> {
+    work: &'a DeviceWork<'a>,
+    copies: Range<usize>,
+    fills: Range<usize>,
+}
+
+impl Others<'_> {
+    /// Until when, inclusively, kernels come first.
+    fn due(&self) -> i64 {
+        let (copy, fill) = self.next_starts();
+        copy.unwrap_or(i64::MAX).min(fill.unwrap_or(i64::MAX))
+    }
+
+    fn next_starts(&self) -> (Option<i64>, Option<i64>) {
+        let next =
+            |rows: &Range<usize>, starts: &[i64]| (!rows.is_empty()).then(|| starts[rows.start]);
+        (
+            next(&self.copies, &self.work.memcpys.start_ns),
+            next(&self.fills, &self.work.memsets.start_ns),
+        )
+    }
+
+    #[cold]
+    fn next(&mut self) -> Option<WorkItem> {
+        let is_copy = match self.next_starts() {
+            (Some(copy), Some(fill)) => copy <= fill,
+            (copy, _) => copy.is_some(),
+        };
+        if is_copy {
+            let (row, t) = (self.copies.next()?, self.work.memcpys);
+            Some(item(WorkKind::Memcpy, row, t.start_ns[row], t.duration_ns[row], t.stream[row]))
+        } else {
+            let (row, t) = (self.fills.next()?, self.work.memsets);
+            Some(item(WorkKind::Memset, row, t.start_ns[row], t.duration_ns[row], t.stream[row]))
         }
     }
 }
