@@ -230,8 +230,9 @@ fn nothing_personal_is_taken_from_real_exports() {
         let secrets = secrets(&path);
         secrets_seen += secrets.len();
         for text in timeline.strings.iter() {
-            let folder =
-                ["/home/", concat!("/ro", "ot/"), "\\Users\\"].iter().find(|part| text.contains(**part));
+            let folder = ["/home/", concat!("/ro", "ot/"), "\\Users\\"]
+                .iter()
+                .find(|part| text.contains(**part));
             let secret = secrets.iter().find(|secret| text.contains(secret.as_str()));
             assert_eq!((folder, secret), (None, None), "{}: {text}", path.display());
         }

@@ -9,6 +9,9 @@ use underspan_model::{NONE_U32, StringId, Timeline, span_facts as fact};
 
 const START_NS: i64 = 1_772_006_400_000_000_000;
 
+/// Name, microseconds after the span's start, attributes.
+type Event = (&'static str, i64, Vec<(&'static str, String)>);
+
 /// A span to write as OTLP.
 #[derive(Default)]
 struct Made {
@@ -22,7 +25,7 @@ struct Made {
     at_us: i64,
     length_us: i64,
     attributes: Vec<(&'static str, String)>,
-    events: Vec<(&'static str, i64, Vec<(&'static str, String)>)>,
+    events: Vec<Event>,
     links: Vec<(u64, u64)>,
 }
 
