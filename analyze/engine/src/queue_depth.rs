@@ -87,23 +87,21 @@ impl Launches {
         let at = TimestampNs::from_ns;
         let window = Interval::new(at(first), at(last));
         let mut sums = Sums::new(first, last, n_bins);
-        let (mut starts, mut ends) = (self.starts.iter().peekable(), self.ends.iter().peekable());
+        let (starts, ends) = (self.starts.as_slice(), self.ends.as_slice());
+        let (mut n_started, mut n_ended) = (0, 0);
         let mut now = first;
-        let mut depth = 0_u64;
-        loop {
-            // At one instant those that cease come first: they wait no longer.
-            let next = match (starts.peek(), ends.peek()) {
-                (Some(start), Some(end)) if start < end => **start,
-                (_, Some(end)) => **end,
-                (_, None) => break,
+        while n_ended < ends.len() {
+            let next = match starts.get(n_started) {
+                Some(start) if *start < ends[n_ended] => *start,
+                _ => ends[n_ended],
             };
-            sums.add(now, next, depth);
+            sums.add(now, next, (n_started - n_ended) as u64);
             now = next;
-            while ends.next_if(|end| **end == now).is_some() {
-                depth = depth.saturating_sub(1);
+            while starts.get(n_started) == Some(&now) {
+                n_started += 1;
             }
-            while starts.next_if(|start| **start == now).is_some() {
-                depth += 1;
+            while ends.get(n_ended) == Some(&now) {
+                n_ended += 1;
             }
         }
         let length = window.duration().as_ns();
@@ -157,16 +155,30 @@ impl Sums {
     }
 
     /// Counts `depth` launches from `from` to `to`; stretches come one after another.
-    fn add(&mut self, mut from: i64, to: i64, depth: u64) {
+    #[inline]
+    fn add(&mut self, from: i64, to: i64, depth: u64) {
         if from >= to {
             return;
         }
         let length = to.wrapping_sub(from) as u64;
-        self.waited += u128::from(length) * u128::from(depth);
+        let waited = u128::from(length) * u128::from(depth);
+        self.waited += waited;
         self.max = self.max.max(depth);
         if depth == 0 {
             self.empty += length;
         }
+        if to < self.bin_end
+            && let Some((max, waited_in_bin)) = self.bins.get_mut(self.bin)
+        {
+            *max = depth.max(*max);
+            *waited_in_bin += waited;
+        } else {
+            self.add_over_bins(from, to, depth);
+        }
+    }
+
+    /// Divides a stretch among the bins it reaches into.
+    fn add_over_bins(&mut self, mut from: i64, to: i64, depth: u64) {
         while from < to && self.bin < self.bins.len() {
             let until = to.min(self.bin_end);
             let (max, waited) = &mut self.bins[self.bin];

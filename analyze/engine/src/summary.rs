@@ -288,12 +288,16 @@ impl GraphSummary {
         let calls_of = |wanted| names.n_calls(wanted);
         Self {
             graph_launch_calls: calls_of(CallKind::GraphLaunch),
-            kernels_under_graph_launch: correlation
-                .launches()
-                .iter()
-                .filter(|launch| kind(launch.call) == CallKind::GraphLaunch)
-                .map(|launch| u64::from(launch.n_kernels))
-                .sum(),
+            kernels_under_graph_launch: if calls_of(CallKind::GraphLaunch) == 0 {
+                0
+            } else {
+                correlation
+                    .launches()
+                    .iter()
+                    .filter(|launch| kind(launch.call) == CallKind::GraphLaunch)
+                    .map(|launch| u64::from(launch.n_kernels))
+                    .sum()
+            },
             kernels_with_graph_node_id: count(&timeline.kernels.graph_node_id, |id| {
                 *id != NONE_U64
             }),
