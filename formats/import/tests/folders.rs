@@ -192,3 +192,30 @@ fn histograms_stay_cumulative() {
     assert!(buckets.windows(2).all(|pair| pair[0].1 <= pair[1].1));
     assert_eq!(buckets.last().map(|(bound, n)| (*bound, Some(*n))), Some((f64::INFINITY, count)));
 }
+
+#[test]
+fn spans_steps_and_counters_survive_a_capture_file() {
+    let Some(shared) = shared() else { return };
+    let dir = tempfile::tempdir().expect("a folder");
+    for (name, timeline) in [
+        ("triton", import_folder(&shared.join("captures/triton"))),
+        (
+            "sglang",
+            support::import(&shared.join("engines/sglang/otlp_traces.json.gz")).expect("it"),
+        ),
+    ] {
+        let path = dir.path().join(format!("{name}.uspan"));
+        let options = underspan_native::WriteOptions::default();
+        underspan_native::write_timeline(&path, &timeline, &options).expect("written");
+        let read = support::import(&path).expect("reads back");
+        assert_eq!(read.spans, timeline.spans, "{name}");
+        assert_eq!(read.span_attributes, timeline.span_attributes, "{name}");
+        assert_eq!(read.span_events, timeline.span_events, "{name}");
+        assert_eq!(read.span_links, timeline.span_links, "{name}");
+        assert_eq!(read.steps, timeline.steps, "{name}");
+        assert_eq!(read.step_members, timeline.step_members, "{name}");
+        assert_eq!(read.counters, timeline.counters, "{name}");
+        assert_eq!(read.dimensions, timeline.dimensions, "{name}");
+        assert_eq!(read.info, timeline.info, "{name}");
+    }
+}
