@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use expect_test::{Expect, expect};
+use proptest::prelude::*;
 use underspan_import::{ImportError, ImportOptions, NoProgress, import_path};
 use underspan_model::tables::{Phase, Rung, StepKind};
 use underspan_model::{ClockDomain, NONE_U64, StringId, Timeline};
@@ -20,6 +21,7 @@ fn checksum(bytes: &[u8]) -> u32 {
 }
 
 /// Writes a file of the hook.
+#[derive(Debug)]
 struct File(Vec<u8>);
 
 impl File {
@@ -361,4 +363,43 @@ fn a_small_file_cannot_fill_the_memory() {
     }
     let error = file.import().expect_err("240 million rows out of two megabytes");
     assert!(matches!(error, ImportError::TooLarge { .. }), "{error}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 128,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn a_file_with_changed_bytes_is_read_or_refused(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        mends_checksums: bool,
+    ) {
+        let mut file = serving();
+        for (at, value) in changes {
+            let at = at.index(file.0.len());
+            file.0[at] = value;
+        }
+        if mends_checksums {
+            mend(&mut file.0);
+        }
+        if let Ok(timeline) = file.import() {
+            prop_assert!(timeline.steps.len() <= 8);
+        }
+    }
+}
+
+/// Gives every frame the checksum of what is in it now, so that damage gets further.
+fn mend(bytes: &mut [u8]) {
+    let mut at = 16;
+    while let Some([l0, l1, l2, l3]) = bytes.get(at..at + 4).and_then(|b| b.first_chunk()).copied()
+    {
+        let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
+        let Some(body) = bytes.get(at + 8..).and_then(|rest| rest.get(..length)) else { return };
+        let sum = checksum(body).to_le_bytes();
+        bytes[at + 4..at + 8].copy_from_slice(&sum);
+        at += 8 + length;
+    }
 }
