@@ -44,19 +44,25 @@ impl Importer for DeclaredImporter {
         "a declaration of model and engine in JSON"
     }
 
-    /// A whole object whose every key is known, and of which at least one tells it from any other
-    /// document that has a "model".
+    /// A whole object of known keys, or one whose model or engine says what only a declaration
+    /// says. Requests to servers and many other documents have a "model" too.
     fn probe(&self, head: &ProbeInput<'_>) -> Probe {
         let Some(outline) = outline(head.head).filter(|outline| outline.n_lists == 0) else {
             return Probe::No;
         };
-        let is_object = |key| outline.value(key).is_some_and(|value| value.starts_with(b"{"));
         let n_known = KEYS.iter().filter(|key| outline.has(key)).count();
-        let is_own = is_object("model") || is_object("engine") || outline.has("gpus");
-        if !head.is_whole || !is_own {
+        if !head.is_whole || n_known == 0 {
             return Probe::No;
         }
-        if n_known == outline.members.len() { Probe::Yes } else { Probe::Maybe }
+        let holds = |key: &str, words: &[&str]| {
+            let value = outline.value(key).filter(|value| value.starts_with(b"{"));
+            value.is_some_and(|value| {
+                words.iter().any(|word| memchr::memmem::find(value, word.as_bytes()).is_some())
+            })
+        };
+        let is_own = holds("model", &["\"declared_dtype\"", "\"num_hidden_layers\"", "\"name\""])
+            || holds("engine", &["\"name\"", "\"version\""]);
+        if n_known == outline.members.len() || is_own { Probe::Yes } else { Probe::No }
     }
 
     fn import(

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use underspan_model::{ProblemKind, StringId, Timeline};
 
 use crate::align::align;
+use crate::dialect::normalise_joined;
 use crate::folder::files_in;
 use crate::input::InputFile;
 use crate::native::Native;
@@ -86,6 +87,7 @@ pub fn import_paths(
         return Err(nothing(paths, inputs.len(), skipped));
     };
     drop_duplicates(&mut timeline);
+    normalise_joined(&mut timeline);
     timeline.sort();
     for error in skipped.iter().filter(|error| !error.is_other_content()) {
         let name = error.path().file_name().unwrap_or_default().to_string_lossy();

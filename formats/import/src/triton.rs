@@ -29,7 +29,7 @@ use crate::json::{Json, JsonStream, Stop, outline, parse};
 use crate::spans::{AttributeValue, SpanRecord, SpanSink, TraceId};
 use crate::{ImportError, ImportOptions, Importer, Probe, ProbeInput, Progress};
 
-const FORMAT: &str = "triton_json";
+pub(crate) const FORMAT: &str = "triton_json";
 /// Most generations an ensemble's request goes through.
 const DEPTH_LIMIT: usize = 64;
 /// Most stamps that are kept of one id. Decoupled models stamp each response.

@@ -43,7 +43,7 @@ fn attributes(list: &[(&str, String)]) -> String {
     format!("[{}]", written.collect::<Vec<_>>().join(","))
 }
 
-fn import(spans: &[Made]) -> Timeline {
+fn otlp(spans: &[Made]) -> String {
     let resources = spans.iter().map(|span| {
         let ns = |us: i64| START_NS + us * 1_000;
         let trace = |id: u64| format!("{:032x}", u128::from(id) << 64 | 7);
@@ -73,10 +73,13 @@ fn import(spans: &[Made]) -> Timeline {
         )
     });
     let resources: Vec<_> = resources.collect();
+    format!(r#"{{"resourceSpans": [{}]}}"#, resources.join(","))
+}
+
+fn import(spans: &[Made]) -> Timeline {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("spans.json");
-    let content = format!(r#"{{"resourceSpans": [{}]}}"#, resources.join(","));
-    std::fs::write(&path, content).expect("written");
+    std::fs::write(&path, otlp(spans)).expect("written");
     support::import(&path).unwrap_or_else(|error| panic!("{}", support::message(&error)))
 }
 
@@ -493,4 +496,50 @@ fn triton_spans_with_jitter_are_one_batch_and_the_idle_wait_is_no_part_of_a_requ
     let root = timeline.spans.iter().find(|span| span.span_id == 11).expect("the request");
     assert_eq!((root.start_ns, text(&timeline, root.request).as_str()), (START_NS, "r-1"));
     assert_eq!(facts(&timeline, 11)["role"], fact::role::REQUEST);
+}
+
+/// The folders of one run's files, each with some of its spans.
+fn import_parts(parts: &[&[Made]]) -> Timeline {
+    let dir = tempfile::tempdir().expect("a folder");
+    for (at, spans) in parts.iter().enumerate() {
+        std::fs::write(dir.path().join(format!("{at}.json")), otlp(spans)).expect("written");
+    }
+    let paths = [dir.path().to_owned()];
+    let options = underspan_import::ImportOptions::default();
+    let imported = underspan_import::import_paths(&paths, &options, &underspan_import::NoProgress);
+    imported.unwrap_or_else(|error| panic!("{}", support::message(&error))).timeline
+}
+
+#[test]
+fn spans_that_were_exported_in_parts_are_one_run() {
+    let mut spans = sglang_request(1, "aa", ["p1", "d1", "d2"], "2");
+    spans.extend(sglang_request(2, "bb", ["p2", "d1", "d2"], "2"));
+    let whole = import(&spans);
+    // The span of the request is exported last, the slices of its steps as they end.
+    let is_late = |made: &Made| matches!(made.id % 100, 1 | 2 | 4);
+    let (late, early): (Vec<_>, Vec<_>) = spans.into_iter().partition(is_late);
+    let (first, second) = early.split_at(early.len() / 2);
+    let parts = import_parts(&[first, second, &late]);
+    for id in [101, 106, 108, 201, 209] {
+        assert_eq!(facts(&parts, id), facts(&whole, id), "{id}");
+    }
+    let steps = |timeline: &Timeline| {
+        let mut steps: Vec<_> = timeline
+            .steps
+            .iter()
+            .map(|step| {
+                let members = timeline
+                    .step_members
+                    .iter()
+                    .filter(|m| (m.process, m.step_id) == (step.process, step.step_id))
+                    .map(|m| text(timeline, m.request))
+                    .collect::<Vec<_>>();
+                (text(timeline, step.name), step.start_ns, step.duration_ns, members)
+            })
+            .collect();
+        steps.sort();
+        steps
+    };
+    assert_eq!(steps(&parts), steps(&whole));
+    assert_eq!(parts.span_attributes.len(), whole.span_attributes.len());
 }

@@ -1,5 +1,7 @@
 //! What the dialects found out, and how it is written into the timeline.
 
+use std::collections::HashMap;
+
 use underspan_model::tables::{Phase, Process, Rung, SpanAttribute, Step, StepKind, StepMember};
 use underspan_model::{NONE_U32, NONE_U64, SourceId, Timeline};
 
@@ -91,12 +93,14 @@ impl Findings {
         self.steps.push(step);
     }
 
-    /// Writes everything. Steps are numbered by process in order of time.
-    pub(super) fn write(mut self, timeline: &mut Timeline, source: SourceId) {
+    /// Writes everything. Steps are numbered by process in order of time; a process is one of the
+    /// source that its spans come from.
+    pub(super) fn write(mut self, timeline: &mut Timeline) {
         for (row, request) in &self.requests {
             timeline.spans.request[*row] = timeline.strings.intern(request).raw();
         }
         for (row, pid, name) in &self.processes {
+            let source = SourceId::from_raw(timeline.spans.source[*row]);
             timeline.spans.process[*row] = process(timeline, source, *pid, name);
         }
         for (span, key, fact) in &self.facts {
@@ -109,24 +113,35 @@ impl Findings {
             };
             timeline.span_attributes.push(attribute);
         }
-        self.steps.sort_by(|a, b| {
-            let key = |s: &FoundStep| (s.process.clone(), s.start_ns, s.end_ns);
-            key(a).cmp(&key(b)).then_with(|| a.name.cmp(&b.name)).then_with(|| {
-                let spans = |s: &FoundStep| s.members.first().map(|member| member.span);
-                spans(a).cmp(&spans(b))
-            })
+        let source_of: HashMap<u32, u32> =
+            timeline.spans.iter().map(|span| (span.id, span.source)).collect();
+        let home = |step: &FoundStep| {
+            let source = step.members.first().and_then(|member| source_of.get(&member.span));
+            (source.copied().unwrap_or(NONE_U32), step.process.clone())
+        };
+        self.steps.sort_by_cached_key(|step| {
+            let first = step.members.first().map(|member| member.span);
+            (home(step), step.start_ns, step.end_ns, step.name.clone(), first)
         });
-        for steps in self.steps.chunk_by(|a, b| a.process == b.process) {
-            let (pid, name) = match &steps[0].process {
-                StepProcess::Pid(pid) => (*pid, ""),
-                StepProcess::Named(name) => (0, *name),
+        for steps in self.steps.chunk_by(|a, b| home(a) == home(b)) {
+            let (source, process_id) = home(&steps[0]);
+            let (pid, name) = match process_id {
+                StepProcess::Pid(pid) => (pid, ""),
+                StepProcess::Named(name) => (0, name),
             };
-            let process = process(timeline, source, pid, name);
-            for (step_id, step) in steps.iter().enumerate() {
-                write_step(timeline, process, step_id as u64, step);
+            let process = process(timeline, SourceId::from_raw(source), pid, name);
+            let first_id = next_step_id(timeline, process);
+            for (at, step) in steps.iter().enumerate() {
+                write_step(timeline, process, first_id + at as u64, step);
             }
         }
     }
+}
+
+/// The first number that no step of a process has.
+fn next_step_id(timeline: &Timeline, process: u32) -> u64 {
+    let steps = timeline.steps.iter().filter(|step| step.process == process);
+    steps.map(|step| step.step_id.saturating_add(1)).max().unwrap_or(0)
 }
 
 fn write_step(timeline: &mut Timeline, process: u32, step_id: u64, step: &FoundStep) {

@@ -6,6 +6,7 @@
 
 mod findings;
 mod gen_ai;
+mod rejoin;
 mod sglang;
 mod stamps;
 mod tensorrt_llm;
@@ -16,7 +17,7 @@ mod vllm;
 
 use std::collections::HashSet;
 
-use underspan_model::{SourceId, Timeline};
+use underspan_model::{StringId, Timeline};
 
 use findings::Findings;
 pub(crate) use gen_ai::LATENCY_KEYS;
@@ -38,17 +39,46 @@ enum Engine {
     GenAi,
 }
 
-/// Adds facts in the one vocabulary, request ids and engine steps to a timeline of one source
-/// whose attributes and events lie together by span. `stamp_tolerance_ns` is how far apart equal
-/// stamps of a batch may lie.
-pub(crate) fn normalise(timeline: &mut Timeline, source: SourceId, stamp_tolerance_ns: u64) {
+/// Adds facts in the one vocabulary, request ids and engine steps to a timeline of one source.
+/// `stamp_tolerance_ns` is how far apart equal stamps of a batch may lie.
+pub(crate) fn normalise(timeline: &mut Timeline, stamp_tolerance_ns: u64) {
+    normalise_some(timeline, stamp_tolerance_ns, |_| true);
+}
+
+/// Does the same anew for the spans of several sources that were joined: what one file tells about
+/// a request may be explained by another, as when a run's spans were exported in parts.
+pub(crate) fn normalise_joined(timeline: &mut Timeline) {
+    let sources: HashSet<u32> = timeline.spans.source.iter().copied().collect();
+    let format = |source: &u32| {
+        let format = timeline.dimensions.sources.format.get(*source as usize).copied();
+        let format = format.map_or(StringId::NONE, StringId::from_raw);
+        timeline.strings.resolve_or_empty(format).to_owned()
+    };
+    // Stamps of Triton's own files are exact and never leave their file.
+    let sources: HashSet<u32> =
+        sources.into_iter().filter(|source| format(source) != crate::triton::FORMAT).collect();
+    if sources.len() > 1 {
+        rejoin::forget(timeline, &sources);
+        normalise_some(timeline, CONVERTED_STAMPS_NS, |source| sources.contains(&source));
+    }
+}
+
+/// Does it for the spans of some sources.
+fn normalise_some(
+    timeline: &mut Timeline,
+    stamp_tolerance_ns: u64,
+    is_wanted: impl Fn(u32) -> bool,
+) {
     if timeline.spans.is_empty() {
         return;
     }
+    rejoin::put_together(timeline);
     let view = View::of(timeline);
     let engines = engines(&view);
     let rows = |engine| {
-        let is_its = move |(_, found): &(usize, &Option<Engine>)| **found == Some(engine);
+        let is_its = |(row, found): &(usize, &Option<Engine>)| {
+            **found == Some(engine) && is_wanted(view.span(*row).source)
+        };
         engines.iter().enumerate().filter(is_its).map(|(row, _)| row).collect::<Vec<_>>()
     };
     let mut findings = Findings::default();
@@ -64,7 +94,8 @@ pub(crate) fn normalise(timeline: &mut Timeline, source: SourceId, stamp_toleran
     sglang::read(&view, &rows(Engine::Sglang), &mut findings);
     tgi::read(&view, &rows(Engine::Tgi), &mut findings);
     triton::read(&view, &rows(Engine::Triton), stamp_tolerance_ns, &mut findings);
-    findings.write(timeline, source);
+    findings.write(timeline);
+    rejoin::put_together(timeline);
 }
 
 /// The engine of each span: by its own signs, and for spans that bear none by the company of

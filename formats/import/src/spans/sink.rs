@@ -307,7 +307,7 @@ impl SpanSink {
         });
         let mut timeline = self.timeline;
         drop_duplicates(&mut timeline);
-        dialect::normalise(&mut timeline, self.source, self.stamp_tolerance_ns);
+        dialect::normalise(&mut timeline, self.stamp_tolerance_ns);
         timeline.sort();
         timeline
     }
