@@ -7,7 +7,9 @@ use super::text_map;
 use crate::error::LayoutError;
 
 pub(crate) fn write_info(info: &CaptureInfo, out: &mut Vec<u8>) {
-    text_map::write(&[("format", &info.format), ("clock", info.clock.as_str())], out);
+    // Named one by one, so that a new field is not forgotten here.
+    let CaptureInfo { format, clock } = info;
+    text_map::write(&[("format", format), ("clock", clock.as_str())], out);
 }
 
 pub(crate) fn read_info(payload: &[u8]) -> Result<CaptureInfo, LayoutError> {

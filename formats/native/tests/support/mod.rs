@@ -1,6 +1,7 @@
 //! Timelines for the tests of this crate.
 #![allow(dead_code, unreachable_pub, reason = "every test file uses its own part")]
 
+pub mod fixture;
 pub mod forge;
 pub mod written;
 
