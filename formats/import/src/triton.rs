@@ -18,12 +18,13 @@
 //! that its slot waited idle. The span names and the meaning of stamps are those of Triton's
 //! OpenTelemetry mode.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::HashMap;
 
 use underspan_model::tables::{SpanKind, SpanStatus};
 use underspan_model::{NONE_U32, ProblemKind, Timeline, TimestampNs};
 
-use crate::dialect::{is_stamp, stamp};
+use crate::dialect::{is_stamp, own_stamp, stamp};
 use crate::input::InputFile;
 use crate::json::{Json, JsonStream, Stop, outline, parse};
 use crate::spans::{AttributeValue, SpanRecord, SpanSink, TraceId};
@@ -100,12 +101,12 @@ struct Trace {
     version: Option<i64>,
     request_id: Option<String>,
     parent: Option<u64>,
-    stamps: Vec<(String, i64)>,
+    stamps: Vec<(Cow<'static, str>, i64)>,
 }
 
 #[derive(Debug, Default)]
 struct Traces {
-    by_id: BTreeMap<u64, Trace>,
+    by_id: HashMap<u64, Trace>,
 }
 
 impl Traces {
@@ -171,7 +172,10 @@ impl Traces {
                     let example = || format!("stamps of id {id}");
                     sink.problem(ProblemKind::NumberOutOfRange, 1, example);
                 }
-                (Some(name), Some(ns)) => trace.stamps.push((name.to_owned(), ns)),
+                (Some(name), Some(ns)) => {
+                    let own = own_stamp(name).map(Cow::Borrowed);
+                    trace.stamps.push((own.unwrap_or_else(|| name.to_owned().into()), ns));
+                }
                 _ => {
                     let example = || format!("a stamp of id {id} at byte {offset}");
                     sink.problem(ProblemKind::MalformedEvent, 1, example);
@@ -184,12 +188,14 @@ impl Traces {
     /// Hands every id to the sink as a span, two where it came over the network.
     fn write(mut self, file_name: &str, sink: &mut SpanSink) {
         let file = file_name.bytes().fold(0x7261_6365, |hash, byte| mix(hash ^ u64::from(byte)));
-        let ancestors: BTreeMap<u64, u64> =
+        let ancestors: HashMap<u64, u64> =
             self.by_id.keys().map(|id| (*id, self.first_ancestor(*id))).collect();
         let server = sink.new_resource();
         let service = AttributeValue::Text("triton".into());
         sink.resource_attribute(server, "service.name", &service);
-        for (id, trace) in std::mem::take(&mut self.by_id) {
+        let mut traces: Vec<_> = std::mem::take(&mut self.by_id).into_iter().collect();
+        traces.sort_unstable_by_key(|(id, _)| *id);
+        for (id, trace) in traces {
             let first = ancestors.get(&id).copied().unwrap_or(id);
             let ids = Ids { file, first, id };
             write_trace(&trace, &ids, server, sink);

@@ -162,7 +162,7 @@ fn the_real_files_that_are_no_traces_are_refused_in_one_line() {
             refused += 1;
         }
     }
-    assert!(refused > 10, "{refused} files were tried");
+    assert!(refused >= 5, "{refused} files were refused");
 }
 
 #[test]

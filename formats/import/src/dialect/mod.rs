@@ -21,7 +21,7 @@ use underspan_model::{StringId, Timeline};
 
 use findings::Findings;
 pub(crate) use gen_ai::LATENCY_KEYS;
-pub(crate) use stamps::{is_stamp, stamp};
+pub(crate) use stamps::{is_stamp, own_stamp, stamp};
 use view::View;
 
 /// How far apart the stamps of one execution may lie when they went through a conversion between

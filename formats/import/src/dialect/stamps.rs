@@ -40,30 +40,36 @@ pub(crate) mod stamp {
         [COMPUTE_START, COMPUTE_INPUT_END, COMPUTE_OUTPUT_START, COMPUTE_END];
 }
 
+/// Every name of Triton's own.
+const ALL: [&str; 20] = [
+    stamp::HTTP_RECV_START,
+    stamp::HTTP_RECV_END,
+    stamp::HTTP_SEND_START,
+    stamp::HTTP_SEND_END,
+    stamp::GRPC_WAITREAD_START,
+    stamp::GRPC_WAITREAD_END,
+    stamp::GRPC_SEND_START,
+    stamp::GRPC_SEND_END,
+    stamp::REQUEST_START,
+    stamp::QUEUE_START,
+    stamp::COMPUTE_START,
+    stamp::COMPUTE_INPUT_END,
+    stamp::COMPUTE_OUTPUT_START,
+    stamp::COMPUTE_END,
+    stamp::REQUEST_END,
+    stamp::INFER_RESPONSE_COMPLETE,
+    "CACHE_HIT_START",
+    "CACHE_HIT_END",
+    "CACHE_MISS_START",
+    "CACHE_MISS_END",
+];
+
+/// The name of one of Triton's own stamps; `None` for names that models give to theirs.
+pub(crate) fn own_stamp(name: &str) -> Option<&'static str> {
+    ALL.iter().find(|own| **own == name).copied()
+}
+
 /// Whether an event or stamp of this name is one of Triton's own.
 pub(crate) fn is_stamp(name: &str) -> bool {
-    use stamp::*;
-    matches!(
-        name,
-        HTTP_RECV_START
-            | HTTP_RECV_END
-            | HTTP_SEND_START
-            | HTTP_SEND_END
-            | GRPC_WAITREAD_START
-            | GRPC_WAITREAD_END
-            | GRPC_SEND_START
-            | GRPC_SEND_END
-            | REQUEST_START
-            | QUEUE_START
-            | COMPUTE_START
-            | COMPUTE_INPUT_END
-            | COMPUTE_OUTPUT_START
-            | COMPUTE_END
-            | REQUEST_END
-            | INFER_RESPONSE_COMPLETE
-            | "CACHE_HIT_START"
-            | "CACHE_HIT_END"
-            | "CACHE_MISS_START"
-            | "CACHE_MISS_END"
-    )
+    own_stamp(name).is_some()
 }
