@@ -1,6 +1,7 @@
 //! Which columns of a table say on what a row ran and what it was: the key and the name that the
 //! level-of-detail pyramid groups by and that predictions are made from.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use underspan_model::ColumnRef;
@@ -106,5 +107,28 @@ impl<'a> TrackRows<'a> {
     /// The rows at `range`.
     pub(crate) fn range(self, range: Range<usize>) -> impl Iterator<Item = TrackRow> + 'a {
         range.filter_map(move |index| self.get(index))
+    }
+
+    /// The rows of each key in table order, the keys in order.
+    pub(crate) fn by_key(&self) -> Vec<(u32, Vec<u32>)> {
+        let mut groups: Vec<(u32, Vec<u32>)> = Vec::new();
+        let mut group_of: BTreeMap<u32, usize> = BTreeMap::new();
+        // Rows of one key come in runs.
+        let mut recent: Option<(u32, usize)> = None;
+        for (row, key) in self.keys.iter().enumerate() {
+            let at = match recent {
+                Some((recent, at)) if recent == *key => at,
+                _ => *group_of.entry(*key).or_insert_with(|| {
+                    groups.push((*key, Vec::new()));
+                    groups.len() - 1
+                }),
+            };
+            recent = Some((*key, at));
+            if let Some((_, rows)) = groups.get_mut(at) {
+                rows.push(row as u32);
+            }
+        }
+        groups.sort_by_key(|(key, _)| *key);
+        groups
     }
 }

@@ -190,12 +190,12 @@ impl Pyramid {
     }
 
     fn detail(&self, chunk: ChunkId, entry: &ChunkEntry, rows: TrackRows<'_>) -> ChunkDetail {
-        let mut events = HashMap::<u32, Vec<(TrackRow, u64)>>::new();
-        for (index, row) in rows.range(0..rows.len()).enumerate() {
-            let of_key = events.entry(row.key).or_default();
-            of_key.push((row, entry.header.first_row + index as u64));
-        }
-        let tracks = events.into_iter().map(|(key, events)| {
+        let first_row = entry.header.first_row;
+        let tracks = rows.by_key().into_iter().map(|(key, of_key)| {
+            let events: Vec<(TrackRow, u64)> = of_key
+                .into_iter()
+                .filter_map(|row| Some((rows.get(row as usize)?, first_row + u64::from(row))))
+                .collect();
             let mut ran_until = self.ran_until(chunk, key);
             let tree = Tree::build(events.len(), Some(LEAF_LEVELS), |at| match events.get(at) {
                 Some((row, _)) => Node::of_event(row.start, row.duration, row.name, &mut ran_until),

@@ -1,7 +1,5 @@
 //! The pyramid of a timeline that is in memory.
 
-use std::collections::BTreeMap;
-
 use rayon::prelude::*;
 use underspan_model::tables::TableKind;
 use underspan_model::{Interval, Timeline};
@@ -34,7 +32,7 @@ impl TimelinePyramid {
             .into_par_iter()
             .filter_map(|kind| Some((kind, TrackRows::of(timeline.table(kind))?)))
             .flat_map(|(kind, rows)| {
-                let by_key = rows_by_key(&rows);
+                let by_key = rows.by_key();
                 by_key
                     .into_par_iter()
                     .map(move |(key, of_key)| TimelineTrack::build(kind, key, of_key, &rows))
@@ -94,25 +92,4 @@ fn event(rows: &TrackRows<'_>, row: Option<u32>, ran_until: &mut i64) -> Node {
         Some(row) => Node::of_event(row.start, row.duration, row.name, ran_until),
         None => Node::merge(&[]),
     }
-}
-
-/// The rows of each key, in table order.
-fn rows_by_key(rows: &TrackRows<'_>) -> Vec<(u32, Vec<u32>)> {
-    let mut groups: Vec<(u32, Vec<u32>)> = Vec::new();
-    let mut group_of: BTreeMap<u32, usize> = BTreeMap::new();
-    let mut recent: Option<(u32, usize)> = None;
-    for index in 0..rows.len() {
-        let Some(row) = rows.get(index) else { break };
-        let at = match recent {
-            Some((key, at)) if key == row.key => at,
-            _ => *group_of.entry(row.key).or_insert_with(|| {
-                groups.push((row.key, Vec::new()));
-                groups.len() - 1
-            }),
-        };
-        recent = Some((row.key, at));
-        groups[at].1.push(index as u32);
-    }
-    groups.sort_by_key(|(key, _)| *key);
-    groups
 }

@@ -67,6 +67,15 @@ impl Writer<File> {
         let file = File::create(path).map_err(Error::io(path, "create"))?;
         Self::with_name(file, path, options)
     }
+
+    /// Waits until everything written so far is on the disk: then it outlives a loss of power,
+    /// not just the end of the process.
+    ///
+    /// # Errors
+    /// When the system cannot write it.
+    pub fn sync(&mut self) -> Result<()> {
+        self.sink.sync_data().map_err(Error::io(&self.path, "sync"))
+    }
 }
 
 impl<W: Write> Writer<W> {

@@ -31,10 +31,12 @@ pub fn write_timeline(
         let file = File::options().write(true).open(path).map_err(Error::io(path, "open"))?;
         return write_to(file, path, timeline, options);
     }
-    let partial = partial_path(path);
+    // Behind a link, it is the file that is replaced and not the link.
+    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let partial = partial_path(&target);
     let file = File::create(&partial).map_err(Error::io(path, "create"))?;
     let written = write_to(file, path, timeline, options).and_then(|summary| {
-        std::fs::rename(&partial, path).map_err(Error::io(path, "replace"))?;
+        std::fs::rename(&partial, &target).map_err(Error::io(path, "replace"))?;
         Ok(summary)
     });
     if written.is_err() {
