@@ -50,3 +50,8 @@ pub use reader::{ReadOptions, Reader, RowChunk, RowQuery, Rows, read_segments, r
 #[cfg(feature = "reader")]
 pub use writer::write_timeline;
 pub use writer::{WriteOptions, WriteSummary, Writer};
+
+/// The README's code, compiled and run.
+#[cfg(all(doctest, feature = "reader"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

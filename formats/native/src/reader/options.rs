@@ -21,7 +21,7 @@ pub struct ReadOptions {
 }
 
 impl ReadOptions {
-    pub(crate) fn memory_limit(&self, file_len: u64) -> u64 {
+    pub(crate) fn memory_limit_for(&self, file_len: u64) -> u64 {
         self.memory_limit.unwrap_or((1 << 30).max(file_len.saturating_mul(64)))
     }
 

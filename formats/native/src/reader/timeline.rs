@@ -115,7 +115,7 @@ impl Reader {
             }
         });
         let needed = needed.fold(0u64, u64::saturating_add);
-        let limit = self.options.memory_limit(self.file.bytes().len() as u64);
+        let limit = self.options.memory_limit_for(self.file.bytes().len() as u64);
         if needed <= limit {
             return Ok(());
         }
