@@ -23,6 +23,7 @@ use std::path::Path;
 use memmap2::Mmap;
 
 use crate::error::{Error, Result};
+use crate::layout::{FILE_HEADER_LEN, FILE_MAGIC};
 
 /// Files up to this size are read: a mapping costs more than it saves.
 const SMALL_FILE: u64 = 256 << 10;
@@ -63,7 +64,12 @@ impl FileBytes {
             }
         }
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(Error::io(path, "read"))?;
+        let head = file.by_ref().take(FILE_HEADER_LEN as u64).read_to_end(&mut bytes);
+        head.map_err(Error::io(path, "read"))?;
+        // Other files, endless devices among them, need not be read to be refused.
+        if bytes.starts_with(&FILE_MAGIC) {
+            file.read_to_end(&mut bytes).map_err(Error::io(path, "read"))?;
+        }
         Ok(Self { file, content: Content::Read(bytes) })
     }
 

@@ -50,6 +50,11 @@ fn other_files_are_told_from_captures() {
     // Sent as text: the line end was changed.
     assert!(matches!(read(b"\x89USPAN\n1234"), Err(Error::NotUspan { .. })));
     assert!(matches!(read(&file_header(1)[..40]), Err(Error::Malformed { .. })));
+    #[cfg(unix)]
+    assert!(matches!(
+        read_timeline(std::path::Path::new("/dev/zero")),
+        Err(Error::NotUspan { .. })
+    ));
     let absent = read_timeline(std::path::Path::new("no/such/file.uspan")).unwrap_err();
     assert!(absent.to_string().starts_with("no/such/file.uspan: cannot open"));
 }

@@ -100,6 +100,61 @@ fn a_full_disk_is_an_error_that_names_what_failed() {
     assert!(Writer::new(SmallDisk(10), &WriteOptions::default()).is_err());
 }
 
+/// A disk that is full for a moment, in the middle of a write.
+struct Hiccup {
+    bytes: Vec<u8>,
+    fails_at: usize,
+}
+
+impl Write for &mut Hiccup {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = self.fails_at.saturating_sub(self.bytes.len());
+        if room > 0 && room < bytes.len() {
+            self.bytes.extend_from_slice(&bytes[..room]);
+            return Ok(room);
+        }
+        if self.fails_at > 0 && self.bytes.len() >= self.fails_at {
+            self.fails_at = 0;
+            return Err(io::Error::new(io::ErrorKind::StorageFull, "no space left on device"));
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_write_that_fails_in_the_middle_costs_its_chunk_alone() {
+    let mut t = Timeline::new();
+    for n in 0..1000 {
+        t.kernels.push(Kernel { start_ns: n * n, duration_ns: 1, ..Kernel::default() });
+    }
+    for fails_at in [200, 300, 1000, 2000] {
+        let mut disk = Hiccup { bytes: Vec::new(), fails_at };
+        let mut writer = Writer::new(&mut disk, &WriteOptions::default()).unwrap();
+        writer.write_info(&t.info).unwrap();
+        let mut kept = Vec::new();
+        for start in (0..1000).step_by(100) {
+            if writer.write_rows(&t.kernels, start..start + 100).is_ok() {
+                kept.extend_from_slice(&t.kernels.start_ns[start..start + 100]);
+            }
+        }
+        writer.finish().unwrap();
+        assert_eq!(kept.len(), 900);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("hiccup.uspan");
+        std::fs::write(&path, &disk.bytes).unwrap();
+        let read = read_timeline(&path).unwrap();
+        assert!(read.kernels.start_ns == kept, "failed at {fails_at}");
+        // What was cut within its header does not say how many rows it had.
+        let n_lost = read.problems.count(ProblemKind::CorruptChunk);
+        assert!(n_lost == 100 || n_lost == 1 && fails_at == 200, "{n_lost} at {fails_at}");
+    }
+}
+
 #[test]
 fn a_file_is_replaced_by_a_whole_one_or_not_at_all() {
     let folder = tempfile::tempdir().unwrap();

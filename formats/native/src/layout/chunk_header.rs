@@ -176,10 +176,10 @@ impl ChunkHeader {
         bounded(24, "first row of a chunk", self.first_row, u64::MAX / 4)
     }
 
-    /// Whether any row lies in the half-open time range, as far as the header tells.
+    /// Whether any row may lie in the half-open time range; rows without times may.
     #[cfg(feature = "reader")]
-    pub(crate) fn overlaps(&self, range: underspan_model::Interval) -> bool {
+    pub(crate) fn may_overlap(&self, range: underspan_model::Interval) -> bool {
         let (earliest, latest) = self.times;
-        earliest < range.end().as_ns() && latest >= range.start().as_ns()
+        earliest > latest || earliest < range.end().as_ns() && latest >= range.start().as_ns()
     }
 }

@@ -11,7 +11,7 @@ pub use chunk_header::ChunkKind;
 pub(crate) use chunk_header::{CHUNK_HEADER_LEN, CHUNK_MAGIC, ChunkHeader, NO_TIMES};
 pub(crate) use cursor::Cursor;
 pub use file_header::FORMAT_VERSION;
-pub(crate) use file_header::{FILE_HEADER_LEN, FileHeader};
+pub(crate) use file_header::{FILE_HEADER_LEN, FILE_MAGIC, FileHeader};
 #[cfg(feature = "reader")]
 pub(crate) use trailer::{TRAILER_LEN, Trailer};
 pub(crate) use varint::put_varint;

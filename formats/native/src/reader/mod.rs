@@ -134,7 +134,7 @@ impl Reader {
     }
 
     pub(crate) fn check_head_memory(&self) -> Result<()> {
-        self.check_memory(|kind| kind != ChunkKind::Rows)
+        self.check_memory(|entry| entry.header.kind != ChunkKind::Rows)
     }
 
     /// Everything but event rows, read once.

@@ -220,8 +220,7 @@ impl Reader {
                 continue;
             }
             next_row = header.first_row + u64::from(header.rows);
-            let has_times = header.times.0 <= header.times.1;
-            if !has_times || range.is_none_or(|range| header.overlaps(range)) {
+            if range.is_none_or(|range| header.may_overlap(range)) {
                 chunks.push(entry);
             }
         }

@@ -11,6 +11,9 @@ use crate::layout::{
     TRAILER_LEN, Trailer,
 };
 
+const TORN: &str = "bytes of a chunk";
+const WHOLE: &str = "all of them";
+
 /// The chunks of a file and what is wrong between them.
 #[derive(Debug)]
 pub(crate) struct Scan {
@@ -65,42 +68,85 @@ impl Scan {
     fn walk(&mut self, file: &[u8]) {
         let mut at = FILE_HEADER_LEN;
         let mut next_sequence = 0;
+        // Bytes whose checksum may be computed to find torn chunks: bounds the work on a file made
+        // to have many of them.
+        let mut budget = file.len().saturating_mul(2);
         while at < file.len() {
             let rest = &file[at..];
             match chunk_at(rest, next_sequence) {
                 Ok(header) => {
                     self.note_missing(at, next_sequence, header.sequence);
+                    next_sequence = header.sequence.wrapping_add(1);
+                    let entry = ChunkEntry { offset: at as u64, header };
                     let whole_len = CHUNK_HEADER_LEN + header.payload_len as usize;
-                    if whole_len > rest.len() {
+                    if whole_len <= rest.len() {
+                        self.is_finished |= header.kind == ChunkKind::End;
+                        self.chunks.push(entry);
+                        at += whole_len;
+                    } else if let Some(skipped) = next_chunk(rest, next_sequence) {
+                        // A write that failed in the middle, and others after it.
+                        self.faults.push(Fault::corrupt(
+                            &entry,
+                            TORN,
+                            WHOLE,
+                            format_args!("{skipped}"),
+                        ));
+                        at += skipped;
+                    } else {
                         self.torn(at, header.rows.max(1).into(), rest.len(), whole_len);
                         return;
                     }
-                    self.is_finished |= header.kind == ChunkKind::End;
-                    self.chunks.push(ChunkEntry { offset: at as u64, header });
-                    next_sequence = header.sequence.wrapping_add(1);
-                    at += whole_len;
-                }
-                Err(_) if rest.len() < CHUNK_HEADER_LEN => {
-                    self.torn(at, 1, rest.len(), CHUNK_HEADER_LEN);
-                    return;
                 }
                 Err(fault) => {
-                    let next = next_chunk(rest, next_sequence);
-                    let skipped = next.unwrap_or(rest.len());
-                    let is_blank = next.is_none() && rest.iter().all(|byte| *byte == 0);
-                    let LayoutError { offset, what, expected, found } = fault;
-                    let kind = match (is_blank, self.is_finished && next.is_none()) {
-                        // Only the index and its trailer stand behind the closing chunk.
-                        (_, true) => FaultKind::Unfinished,
-                        (true, false) => FaultKind::TornTail,
-                        (false, false) => FaultKind::Corrupt,
+                    // A torn chunk's length leads into the chunks behind it.
+                    let is_torn = self.take_torn(file, at, &mut budget);
+                    let from = match self.faults.last() {
+                        Some(fault) if is_torn => fault.offset as usize,
+                        _ => at,
                     };
-                    let found = format!("{found}; {skipped} bytes skipped");
-                    self.faults.push(Fault::new(kind, (at + offset) as u64, what, expected, found));
-                    at += skipped;
+                    let next = next_chunk(&file[from..], next_sequence);
+                    if !is_torn && rest.len() < CHUNK_HEADER_LEN {
+                        return self.torn(at, 1, rest.len(), CHUNK_HEADER_LEN);
+                    }
+                    if !is_torn {
+                        self.unreadable(at, fault, rest, next);
+                    }
+                    at = next.map_or(file.len(), |skipped| from + skipped);
                 }
             }
         }
+    }
+
+    /// Takes the last chunk back when it ends at `at` and its payload is not what its header says.
+    fn take_torn(&mut self, file: &[u8], at: usize, budget: &mut usize) -> bool {
+        let Some(last) = self.chunks.last().copied() else { return false };
+        let payload = last.offset as usize + CHUNK_HEADER_LEN..at;
+        let len = last.header.payload_len as usize;
+        if payload.len() != len || *budget < len {
+            return false;
+        }
+        *budget -= len;
+        if file.get(payload).is_some_and(|bytes| crc32c::crc32c(bytes) == last.header.payload_crc) {
+            return false;
+        }
+        self.chunks.pop();
+        self.is_finished = self.chunks.iter().any(|chunk| chunk.header.kind == ChunkKind::End);
+        self.faults.push(Fault::corrupt(&last, TORN, WHOLE, "others in its place"));
+        true
+    }
+
+    fn unreadable(&mut self, at: usize, fault: LayoutError, rest: &[u8], next: Option<usize>) {
+        let skipped = next.unwrap_or(rest.len());
+        let is_blank = next.is_none() && rest.iter().all(|byte| *byte == 0);
+        let LayoutError { offset, what, expected, found } = fault;
+        let kind = match (is_blank, self.is_finished && next.is_none()) {
+            // Only the index and its trailer stand behind the closing chunk.
+            (_, true) => FaultKind::Unfinished,
+            (true, false) => FaultKind::TornTail,
+            (false, false) => FaultKind::Corrupt,
+        };
+        let found = format!("{found}; {skipped} bytes skipped");
+        self.faults.push(Fault::new(kind, (at + offset) as u64, what, expected, found));
     }
 
     fn note_missing(&mut self, at: usize, expected: u32, found: u32) {

@@ -39,7 +39,7 @@ impl Reader {
     }
 
     pub(crate) fn read_timeline_with_faults(&self) -> Result<(Timeline, Vec<Fault>)> {
-        self.check_memory(|_| true)?;
+        self.check_memory(|entry| self.is_wanted(entry))?;
         let mut timeline = Timeline::new();
         let mut faults = self.scan.faults.clone();
         let (maps, mut n_dangling) = self.read_dictionaries(&mut timeline, &mut faults)?;
@@ -94,12 +94,12 @@ impl Reader {
         Ok((timeline, faults))
     }
 
-    /// Refuses a file whose chunks of the given kinds decode to more than the limit.
-    pub(super) fn check_memory(&self, counts: impl Fn(ChunkKind) -> bool) -> Result<()> {
+    /// Refuses a file whose chunks decode to more than the limit, as far as they are `counted`.
+    pub(super) fn check_memory(&self, counted: impl Fn(&ChunkEntry) -> bool) -> Result<()> {
         let example = Timeline::new();
         let row_len =
             |kind| example.table(kind).specs().iter().map(|s| s.ty.width()).sum::<usize>();
-        let counted = self.scan.chunks.iter().filter(|entry| counts(entry.header.kind));
+        let counted = self.scan.chunks.iter().filter(|entry| counted(entry));
         let needed = counted.map(|entry| {
             let header = &entry.header;
             let rows = u64::from(header.rows);
@@ -120,6 +120,15 @@ impl Reader {
             return Ok(());
         }
         Err(Error::OverMemoryLimit { path: self.path.clone(), needed, limit })
+    }
+
+    /// Whether a chunk is of a kind, table and time that the options ask for.
+    fn is_wanted(&self, entry: &ChunkEntry) -> bool {
+        let header = &entry.header;
+        let kind = TableKind::from_code(header.table);
+        header.kind != ChunkKind::Rows
+            || kind.is_some_and(|kind| self.options.wants(kind))
+                && self.options.range.is_none_or(|range| header.may_overlap(range))
     }
 
     /// The chunks of rows to read, table by table; whatever is not fit to be read is noted.

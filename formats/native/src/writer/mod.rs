@@ -53,6 +53,7 @@ pub struct Writer<W: Write> {
     dimensions: WrittenRows,
     end: EndChunk,
     offset: u64,
+    next_sequence: u32,
     chunks: Vec<(u64, ChunkHeader)>,
     #[cfg(feature = "reader")]
     finishing: finishing::Finishing,
@@ -104,6 +105,7 @@ impl<W: Write> Writer<W> {
             dimensions: WrittenRows::default(),
             end: EndChunk::default(),
             offset: FILE_HEADER_LEN as u64,
+            next_sequence: 0,
             chunks: Vec::new(),
             #[cfg(feature = "reader")]
             finishing: finishing::Finishing::default(),
@@ -297,13 +299,16 @@ impl<W: Write> Writer<W> {
     }
 
     fn append(&mut self, chunk: &mut EncodedChunk) -> Result<()> {
-        let sequence = self.chunks.len();
-        chunk.header.sequence = u32::try_from(sequence).map_err(|_| Error::Unstorable {
-            path: self.path.clone(),
-            what: "a chunk",
-            expected: format!("at most {} chunks", u32::MAX),
-            found: format!("chunk {sequence}"),
-        })?;
+        chunk.header.sequence = self.next_sequence;
+        // Used up even when writing fails, so that what is left of this chunk in the file is told
+        // from the next.
+        self.next_sequence =
+            self.next_sequence.checked_add(1).ok_or_else(|| Error::Unstorable {
+                path: self.path.clone(),
+                what: "a chunk",
+                expected: format!("at most {} chunks", u32::MAX),
+                found: "one more".to_owned(),
+            })?;
         let bytes = chunk.seal().map_err(|found| Error::Unstorable {
             path: self.path.clone(),
             what: "a chunk",
