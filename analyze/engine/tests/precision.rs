@@ -153,3 +153,13 @@ fn adding_up_partial_results_in_fp32_is_no_multiply() {
     assert_eq!((found.fp32_simt.as_ns(), found.wider_than_declared.as_ns()), (0, 0));
     assert!(found.wide.is_empty());
 }
+
+#[test]
+fn a_prefill_that_fell_back_among_many_decode_steps_is_not_excused() {
+    let mut kernels = vec![(BF16_GEMM, 10); 64];
+    kernels.extend([(FP32_GEMM, 200); 4]);
+    let t = run(&kernels).build();
+    let found = census(&t, Some(Dtype::Bf16));
+    assert_eq!(reason_of(&found, &t, FP32_GEMM), Some(WideReason::WiderThanDeclared));
+    assert_eq!(found.verdict, PrecisionVerdict::Fallback);
+}

@@ -6,6 +6,7 @@ use underspan_classifier::Role;
 use underspan_model::{ShapeId, StringId, Timeline};
 
 use super::KernelClasses;
+use super::wide::multiplies;
 
 /// Kernels looked at: neighbourhoods repeat every layer and step.
 const MAX_KERNELS: usize = 500_000;
@@ -18,6 +19,8 @@ pub(super) struct Neighbours {
     pub(super) cast_after: u64,
     pub(super) routing_after: u64,
     pub(super) sampling_after: u64,
+    /// The multiply in front of it on its stream is one of the names too.
+    pub(super) wanted_multiply_before: u64,
 }
 
 /// The neighbourhoods of the kernels of some names.
@@ -32,10 +35,12 @@ pub(super) fn neighbours(
         return found;
     }
     let shapes = timeline.shapes.as_slice();
-    let roles: Vec<Role> =
-        (0..shapes.len()).map(|at| classes.of_shape(ShapeId::from_index(at)).role.value).collect();
+    let class = |at: usize| classes.of_shape(ShapeId::from_index(at));
+    let roles: Vec<Role> = (0..shapes.len()).map(|at| class(at).role.value).collect();
+    let is_multiply: Vec<bool> = (0..shapes.len()).map(|at| multiplies(class(at))).collect();
     let is_wanted: Vec<bool> = shapes.iter().map(|shape| found.contains_key(&shape.name)).collect();
     let mut last_of_stream: HashMap<u32, u32> = HashMap::new();
+    let mut last_multiply_of_stream: HashMap<u32, u32> = HashMap::new();
     let kernels = &timeline.kernels;
     for (&shape, &stream) in kernels.shape.iter().zip(&kernels.stream).take(MAX_KERNELS) {
         let Some(&role) = roles.get(shape as usize) else { continue };
@@ -53,6 +58,12 @@ pub(super) fn neighbours(
             entry.seen += 1;
             let was_cast = before.is_some_and(|before| roles[before as usize] == Role::Cast);
             entry.cast_before += u64::from(was_cast);
+            let was_wanted =
+                last_multiply_of_stream.get(&stream).is_some_and(|last| is_wanted[*last as usize]);
+            entry.wanted_multiply_before += u64::from(was_wanted);
+        }
+        if is_multiply[shape as usize] {
+            last_multiply_of_stream.insert(stream, shape);
         }
     }
     found

@@ -46,7 +46,8 @@ pub enum WideReason {
     Router,
     /// A head before sampling, which models keep in fp32.
     Head,
-    /// Runs once where the layers' multiplies run many times, as a head does.
+    /// Runs once, behind a narrow multiply, where the layers' multiplies run many times, as a head
+    /// does.
     Occasional,
     /// A matrix-vector product of narrow operands: memory sets its pace, not the type.
     MemoryBound,
@@ -214,6 +215,9 @@ fn reason(
         None => storage.is_some_and(|storage| storage <= 16),
     };
     let is_vector = class.operation.value.contains("gemv");
+    // A head is one multiply behind the layers; a pass that fell back is many in a row.
+    let is_occasional = row.count.saturating_mul(OCCASIONAL) <= most_often
+        && !mostly(around.wanted_multiply_before);
     let is_between_casts = mostly(around.cast_before) && mostly(around.cast_after);
     if is_vector && (is_narrow_in_memory || width(dtype).is_some_and(|width| width <= 16)) {
         WideReason::MemoryBound
@@ -223,7 +227,7 @@ fn reason(
         WideReason::Head
     } else if dtype == Dtype::Tf32 && limit.is_none() {
         WideReason::Tf32
-    } else if row.count.saturating_mul(OCCASIONAL) <= most_often {
+    } else if is_occasional {
         WideReason::Occasional
     } else if is_narrow_in_memory && dtype != Dtype::Fp32 {
         WideReason::NarrowInMemory
