@@ -102,6 +102,22 @@ fn what_is_no_trace_is_refused_in_one_line() {
 }
 
 #[test]
+fn a_cut_trace_is_read_up_to_the_cut_only_when_asked() {
+    let event = r#"{"ph": "X", "cat": "kernel", "name": "gemm", "pid": 0, "tid": 7, "ts": 1.0,
+        "dur": 2.0, "args": {"device": 0, "stream": 7, "correlation": 3}}"#;
+    let cut = format!("{{\"traceEvents\": [\n{event},\n{}", &event[..40]);
+    let (_folder, path) = file_with(cut.as_bytes(), "cut.json");
+    let path = path.to_string_lossy();
+    error_line(&underspan(&["info", &path, "--format", "json"]));
+    let text = stdout(&underspan(&["info", &path, "--format", "json", "--accept-truncated"]));
+    let info: Value = serde_json::from_str(&text).expect("info prints JSON");
+    assert_eq!(info["kernel_count"], 1);
+    assert_eq!(info["trust"], "damaged");
+    let problems = info["data_problems"].as_array().expect("a list");
+    assert!(problems.iter().any(|problem| problem["kind"] == "truncated_input"), "{problems:?}");
+}
+
+#[test]
 fn import_never_overwrites_unasked() {
     let (_folder, path) = file_with(b"mine", "kept.uspan");
     let trace = sample("launch-bound.json.gz");

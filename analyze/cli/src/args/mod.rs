@@ -93,4 +93,8 @@ pub(crate) struct Inputs {
     /// Trace files, or folders of them; several are joined into one capture
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
+
+    /// Read a trace that ends early up to the cut, instead of refusing it
+    #[arg(long)]
+    pub(crate) accept_truncated: bool,
 }

@@ -22,7 +22,8 @@ pub(super) fn run(args: &DiffArgs, global: &Global) -> Result<Outcome> {
         false => (args.before.clone(), args.after.clone()),
     };
     let (before_name, after_name) = (name_of(&before)?, name_of(&after)?);
-    let [before, after] = [before, after].map(|paths| commands::load(&Inputs { paths }));
+    let [before, after] =
+        [before, after].map(|paths| commands::load(&Inputs { paths, accept_truncated: false }));
     let (before, after) = (before?.timeline, after?.timeline);
     let options = AnalysisOptions::default();
     let analyses = [&before, &after].map(|timeline| Analysis::of(timeline, &options));

@@ -46,8 +46,9 @@ fn use_threads(global: &Global) -> Result<()> {
 /// Reads and joins the inputs, and says which files of a folder were passed over.
 fn load(inputs: &Inputs) -> Result<Imported> {
     let progress = ImportProgress::new();
-    let imported =
-        underspan_import::import_paths(&inputs.paths, &ImportOptions::default(), &progress);
+    let mut options = ImportOptions::default();
+    options.accept_truncated = inputs.accept_truncated;
+    let imported = underspan_import::import_paths(&inputs.paths, &options, &progress);
     progress.finish();
     let imported = imported?;
     for skipped in &imported.skipped {
