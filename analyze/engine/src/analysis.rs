@@ -3,7 +3,7 @@
 use underspan_model::Timeline;
 use underspan_model::tables::AnnotationKind;
 
-use crate::idle::device_idle;
+use crate::idle::idle_of;
 use crate::queue_depth::queue_depths;
 use crate::{
     CaptureSummary, Correlation, Declared, DeviceIdle, KernelStats, NamedStats, Occupancy,
@@ -61,9 +61,9 @@ impl Analysis {
     /// Analyzes a timeline on the current rayon pool. The result does not depend on the number
     /// of threads.
     pub fn of(timeline: &Timeline, options: &AnalysisOptions) -> Self {
-        let (by_name, (correlation, (occupancy, reach))) = rayon::join(
+        let (by_name, (correlation, occupancy)) = rayon::join(
             || ByName::of(timeline),
-            || rayon::join(|| Correlation::of(timeline), || Occupancy::measure(timeline)),
+            || rayon::join(|| Correlation::of(timeline), || Occupancy::of(timeline)),
         );
         let ((launch_to_start, queue_depths), (idle, steps)) = rayon::join(
             || {
@@ -74,16 +74,8 @@ impl Analysis {
             },
             || {
                 rayon::join(
-                    || {
-                        device_idle(
-                            timeline,
-                            &correlation,
-                            &occupancy,
-                            &reach,
-                            options.longest_gaps,
-                        )
-                    },
-                    || Steps::with_chunks(timeline, &correlation, reach.chunks()),
+                    || idle_of(timeline, &correlation, &occupancy, options.longest_gaps),
+                    || Steps::with_chunks(timeline, &correlation, occupancy.reach().chunks()),
                 )
             },
         );

@@ -146,73 +146,82 @@ impl<'a> DeviceWork<'a> {
     /// Calls `visit` for every item of a chunk, as [`DeviceWork::for_each`] does.
     #[inline]
     pub(crate) fn for_each_in(&self, chunk: &WorkChunk, mut visit: impl FnMut(WorkItem)) {
-        let rows = chunk.kernels.clone();
-        let starts = &self.kernels.start_ns[rows.clone()];
-        let durations = &self.kernels.duration_ns[rows.clone()][..starts.len()];
-        let streams = &self.kernels.stream[rows.clone()][..starts.len()];
-        let mut others =
-            Others { work: self, copies: chunk.memcpys.clone(), fills: chunk.memsets.clone() };
-        let mut due = others.due();
-        let mut at = 0;
-        // One call of `visit`, so that it is compiled into the loop.
-        loop {
-            let next = if at < starts.len() && starts[at] <= due {
-                let row = rows.start + at;
-                at += 1;
-                item(WorkKind::Kernel, row, starts[at - 1], durations[at - 1], streams[at - 1])
-            } else {
-                let Some(other) = others.next() else { return };
-                due = others.due();
-                other
-            };
-            visit(next);
+        let mut tables = [
+            (WorkKind::Kernel, chunk.kernels.clone()),
+            (WorkKind::Memcpy, chunk.memcpys.clone()),
+            (WorkKind::Memset, chunk.memsets.clone()),
+        ];
+        // Rows of one table up to where the next row of another is due; mostly many kernels. One
+        // call of `visit`, so that it is compiled into the loop over the rows of a run.
+        while let Some((at, run)) = self.next_run(&tables) {
+            let (kind, rows) = &mut tables[at];
+            rows.start = run.end;
+            let (starts, durations, streams) = self.columns(*kind);
+            let columns = starts[run.clone()].iter().zip(&durations[run.clone()]);
+            let columns = columns.zip(&streams[run.clone()]);
+            for (row, ((&start_ns, &duration_ns), &stream)) in (run.start as u32..).zip(columns) {
+                let end_ns = end_of(start_ns, duration_ns);
+                visit(WorkItem { kind: *kind, row, stream, start_ns, end_ns });
+            }
         }
     }
-}
 
-/// The copies and fills of a chunk, few beside its kernels.
-struct Others<'a> {
-    work: &'a DeviceWork<'a>,
-    copies: Range<usize>,
-    fills: Range<usize>,
-}
-
-impl Others<'_> {
-    /// Until when, inclusively, kernels come first.
-    fn due(&self) -> i64 {
-        let (copy, fill) = self.next_starts();
-        copy.unwrap_or(i64::MAX).min(fill.unwrap_or(i64::MAX))
+    fn columns(&self, kind: WorkKind) -> (&'a [i64], &'a [u64], &'a [u32]) {
+        match kind {
+            WorkKind::Kernel => {
+                (&self.kernels.start_ns, &self.kernels.duration_ns, &self.kernels.stream)
+            }
+            WorkKind::Memcpy => {
+                (&self.memcpys.start_ns, &self.memcpys.duration_ns, &self.memcpys.stream)
+            }
+            WorkKind::Memset => {
+                (&self.memsets.start_ns, &self.memsets.duration_ns, &self.memsets.stream)
+            }
+        }
     }
 
-    fn next_starts(&self) -> (Option<i64>, Option<i64>) {
-        let next =
-            |rows: &Range<usize>, starts: &[i64]| (!rows.is_empty()).then(|| starts[rows.start]);
-        (
-            next(&self.copies, &self.work.memcpys.start_ns),
-            next(&self.fills, &self.work.memsets.start_ns),
-        )
-    }
-
-    #[cold]
-    fn next(&mut self) -> Option<WorkItem> {
-        let is_copy = match self.next_starts() {
-            (Some(copy), Some(fill)) => copy <= fill,
-            (copy, _) => copy.is_some(),
+    /// Which table's row is next, and the rows of it that come before those of other tables.
+    /// Of rows that start together those of the first table come first.
+    fn next_run(&self, tables: &[(WorkKind, Range<usize>); 3]) -> Option<(usize, Range<usize>)> {
+        let next = |at: usize| {
+            let (kind, rows) = &tables[at];
+            (!rows.is_empty()).then(|| self.columns(*kind).0[rows.start])
         };
-        if is_copy {
-            let (row, t) = (self.copies.next()?, self.work.memcpys);
-            Some(item(WorkKind::Memcpy, row, t.start_ns[row], t.duration_ns[row], t.stream[row]))
-        } else {
-            let (row, t) = (self.fills.next()?, self.work.memsets);
-            Some(item(WorkKind::Memset, row, t.start_ns[row], t.duration_ns[row], t.stream[row]))
-        }
+        let first = (0..3).filter(|at| next(*at).is_some()).min_by_key(|at| (next(*at), *at))?;
+        let others = (0..3).filter(|at| *at != first);
+        // A row of a later table is due after rows that start with it, of an earlier one before.
+        let due = others.filter_map(|at| next(at).map(|start| (start, at))).min();
+        let (kind, rows) = &tables[first];
+        let end = match due {
+            None => rows.end,
+            Some((start, at)) => {
+                let starts = &self.columns(*kind).0[rows.clone()];
+                let is_before = |own: &i64| (*own, first) < (start, at);
+                rows.start + gallop(starts, is_before)
+            }
+        };
+        Some((first, rows.start..end))
     }
 }
 
+/// How many values are before the partition point, found from the front.
+fn gallop(values: &[i64], is_before: impl Fn(&i64) -> bool) -> usize {
+    let mut step = 1;
+    let mut known = 0;
+    while known + step <= values.len() && is_before(&values[known + step - 1]) {
+        known += step;
+        step *= 2;
+    }
+    let until = (known + step).min(values.len());
+    known + values[known..until].partition_point(is_before)
+}
+
+/// `start + duration`, at the end of time where it lies beyond.
 #[inline]
-fn item(kind: WorkKind, row: usize, start_ns: i64, duration_ns: u64, stream: u32) -> WorkItem {
-    let end_ns = start_ns.saturating_add_unsigned(duration_ns);
-    WorkItem { kind, row: row as u32, stream, start_ns, end_ns }
+fn end_of(start_ns: i64, duration_ns: u64) -> i64 {
+    // Below the start only when the sum wrapped around.
+    let end_ns = start_ns.wrapping_add(duration_ns as i64);
+    if end_ns < start_ns { i64::MAX } else { end_ns }
 }
 
 #[cfg(test)]
@@ -259,6 +268,13 @@ mod tests {
                 last_start = parts.last().map_or(i64::MIN, |item: &WorkItem| item.start_ns);
             }
             prop_assert_eq!(parts, whole);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn ends_are_sums_that_saturate(start in any::<i64>(), duration in any::<u64>()) {
+            prop_assert_eq!(end_of(start, duration), start.saturating_add_unsigned(duration));
         }
     }
 

@@ -63,6 +63,11 @@ impl SignedStats {
             .map(|part| {
                 let mut walk = Walk::default();
                 parts.for_each(part, |value| walk.add(value, &brackets));
+                walk.sum = walk.small_sum.into();
+                if !walk.is_small() {
+                    walk.sum = 0;
+                    parts.for_each(part, |value| walk.sum += i128::from(value));
+                }
                 walk
             })
             .collect();
@@ -116,6 +121,8 @@ struct Walk {
     min: i64,
     max: i64,
     sum: i128,
+    /// The sum modulo 2^64.
+    small_sum: i64,
     below: [u64; 3],
     inside: [Vec<i64>; 3],
 }
@@ -128,6 +135,7 @@ impl Default for Walk {
             min: i64::MAX,
             max: i64::MIN,
             sum: 0,
+            small_sum: 0,
             below: [0; 3],
             inside: Default::default(),
         }
@@ -141,13 +149,25 @@ impl Walk {
         self.n_negative += u64::from(value < 0);
         self.min = self.min.min(value);
         self.max = self.max.max(value);
-        self.sum += i128::from(value);
+        self.small_sum = self.small_sum.wrapping_add(value);
+        let mut is_inside = [false; 3];
         for (at, (low, high)) in brackets.iter().enumerate() {
             self.below[at] += u64::from(value < *low);
-            if (*low..=*high).contains(&value) {
-                self.inside[at].push(value);
+            is_inside[at] = (*low..=*high).contains(&value);
+        }
+        if is_inside != [false; 3] {
+            for (at, is_inside) in is_inside.into_iter().enumerate() {
+                if is_inside {
+                    self.inside[at].push(value);
+                }
             }
         }
+    }
+
+    /// Whether no sum of `n` such values can leave the range of 64 bits.
+    fn is_small(&self) -> bool {
+        let largest = self.min.unsigned_abs().max(self.max.unsigned_abs());
+        u128::from(self.n) * u128::from(largest) <= i64::MAX as u128
     }
 }
 

@@ -6,7 +6,7 @@
 use rayon::prelude::*;
 use underspan_model::{DurationNs, Interval, ProcessId, Timeline, TimestampNs};
 
-use crate::Correlation;
+use crate::{Correlation, Launch};
 
 /// Launches waiting for the device in one process.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,77 +44,123 @@ pub(crate) fn queue_depths(
     n_bins: usize,
 ) -> Vec<QueueDepth> {
     let n_processes = timeline.dimensions.processes.len();
-    let process_of_thread: Vec<u32> = timeline.dimensions.threads.process.clone();
+    let process_of = |launch: &Launch| {
+        let thread = timeline.api_calls.thread[launch.call as usize] as usize;
+        let process = timeline.dimensions.threads.process.get(thread);
+        process.map_or(n_processes, |process| (*process as usize).min(n_processes))
+    };
+    let call_start = |launch: &Launch| timeline.api_calls.start_ns[launch.call as usize];
+    // Work that starts before its call, by an error of the clocks, never waited.
+    let waits = |launch: &Launch| call_start(launch) < launch.first_start.as_ns();
+    let id_of = |process: usize| match process {
+        process if process < n_processes => ProcessId::from_index(process),
+        _ => ProcessId::NONE,
+    };
+    let launches = correlation.launches();
     let mut processes: Vec<Launches> = vec![Launches::default(); n_processes + 1];
-    for launch in correlation.launches().iter() {
-        let thread = timeline.api_calls.thread[launch.call as usize];
-        let process = process_of_thread.get(thread as usize).copied().unwrap_or(u32::MAX);
-        let call_start = timeline.api_calls.start_ns[launch.call as usize];
-        let launches = &mut processes[(process as usize).min(n_processes)];
-        launches.n += 1;
-        // Work that starts before its call, by an error of the clocks, never waited.
-        if call_start < launch.first_start.as_ns() {
-            launches.starts.push(call_start);
-            launches.ends.push(launch.first_start.as_ns());
+    for launch in launches.iter() {
+        let process = &mut processes[process_of(&launch)];
+        process.n += 1;
+        if waits(&launch) {
+            let end = launch.first_start.as_ns();
+            process.n_waiting += 1;
+            process.is_sorted &= process.last_end <= end;
+            process.last_end = process.last_end.max(end);
         }
     }
-    processes
+
+    // Of one process whose work starts in the order of the calls, as on one stream, nothing need
+    // be sorted or taken apart.
+    let mut with_launches = (0..=n_processes).filter(|process| processes[*process].n > 0);
+    if let (Some(only), None) = (with_launches.next(), with_launches.next())
+        && processes[only].is_sorted
+    {
+        let waiting = || launches.iter().filter(waits);
+        let ends = waiting().map(|launch| launch.first_start.as_ns());
+        let starts = waiting().map(|launch| call_start(&launch));
+        return depth(id_of(only), &processes[only], starts, ends, n_bins).into_iter().collect();
+    }
+    let mut times: Vec<(Vec<i64>, Vec<i64>)> = processes
+        .iter()
+        .map(|process| {
+            (Vec::with_capacity(process.n_waiting), Vec::with_capacity(process.n_waiting))
+        })
+        .collect();
+    for launch in launches.iter().filter(waits) {
+        let (starts, ends) = &mut times[process_of(&launch)];
+        starts.push(call_start(&launch));
+        ends.push(launch.first_start.as_ns());
+    }
+    times
         .into_par_iter()
+        .zip(&processes)
         .enumerate()
-        .filter_map(|(at, launches)| {
-            let process = if at < n_processes { at as u32 } else { u32::MAX };
-            launches.depth(ProcessId::from_raw(process), n_bins)
+        .filter_map(|(process, ((starts, mut ends), launches))| {
+            if !launches.is_sorted {
+                ends.par_sort_unstable();
+            }
+            let (starts, ends) = (starts.into_iter(), ends.into_iter());
+            depth(id_of(process), launches, starts, ends, n_bins)
         })
         .collect()
 }
 
-/// When launches began to wait, in order, and when they ceased to.
-#[derive(Debug, Clone, Default)]
+/// The launches of one process.
+#[derive(Debug, Clone)]
 struct Launches {
     n: u64,
-    starts: Vec<i64>,
-    ends: Vec<i64>,
+    n_waiting: usize,
+    last_end: i64,
+    /// Whether launches cease to wait in the order in which they began to.
+    is_sorted: bool,
 }
 
-impl Launches {
-    fn depth(mut self, process: ProcessId, n_bins: usize) -> Option<QueueDepth> {
-        let first = *self.starts.first()?;
-        // On one stream work starts in the order of the calls.
-        if !self.ends.is_sorted() {
-            self.ends.par_sort_unstable();
-        }
-        let last = *self.ends.last()?;
-        let at = TimestampNs::from_ns;
-        let window = Interval::new(at(first), at(last));
-        let mut sums = Sums::new(first, last, n_bins);
-        let (starts, ends) = (self.starts.as_slice(), self.ends.as_slice());
-        let (mut n_started, mut n_ended) = (0, 0);
-        let mut now = first;
-        while n_ended < ends.len() {
-            let next = match starts.get(n_started) {
-                Some(start) if *start < ends[n_ended] => *start,
-                _ => ends[n_ended],
-            };
-            sums.add(now, next, (n_started - n_ended) as u64);
-            now = next;
-            while starts.get(n_started) == Some(&now) {
-                n_started += 1;
-            }
-            while ends.get(n_ended) == Some(&now) {
-                n_ended += 1;
-            }
-        }
-        let length = window.duration().as_ns();
-        Some(QueueDepth {
-            process,
-            window,
-            n_launches: self.n,
-            max: sums.max,
-            mean: sums.waited as f64 / length as f64,
-            empty: DurationNs::from_ns(sums.empty),
-            bins: sums.into_bins(),
-        })
+impl Default for Launches {
+    fn default() -> Self {
+        Self { n: 0, n_waiting: 0, last_end: i64::MIN, is_sorted: true }
     }
+}
+
+/// The depth from the instants at which launches begin and cease to wait, both in order.
+fn depth(
+    process: ProcessId,
+    launches: &Launches,
+    starts: impl Iterator<Item = i64>,
+    ends: impl Iterator<Item = i64>,
+    n_bins: usize,
+) -> Option<QueueDepth> {
+    let (mut starts, mut ends) = (starts.fuse(), ends.fuse());
+    let (mut start, mut end) = (starts.next(), ends.next());
+    let (first, last) = (start?, launches.last_end);
+    let at = TimestampNs::from_ns;
+    let window = Interval::new(at(first), at(last));
+    let mut sums = Sums::new(first, last, n_bins);
+    let mut waiting = 0_u64;
+    let mut now = first;
+    while let Some(next_end) = end {
+        let next = start.map_or(next_end, |start| start.min(next_end));
+        sums.add(now, next, waiting);
+        now = next;
+        // At one instant those that cease come first: they wait no longer.
+        while end == Some(now) {
+            waiting = waiting.saturating_sub(1);
+            end = ends.next();
+        }
+        while start == Some(now) {
+            waiting += 1;
+            start = starts.next();
+        }
+    }
+    let length = window.duration().as_ns();
+    Some(QueueDepth {
+        process,
+        window,
+        n_launches: launches.n,
+        max: sums.max,
+        mean: sums.waited as f64 / length as f64,
+        empty: DurationNs::from_ns(sums.empty),
+        bins: sums.into_bins(),
+    })
 }
 
 /// Depth times time, over all and per bin.

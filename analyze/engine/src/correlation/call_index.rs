@@ -107,6 +107,17 @@ impl CallIndex {
         }
     }
 
+    /// Forgets all calls but for the smallest id of each process; gives back the memory of the
+    /// largest process.
+    pub(super) fn forget_calls(&mut self) -> Vec<u32> {
+        let lookups = self.processes.iter_mut().map(|process| std::mem::take(&mut process.lookup));
+        let memory = lookups.map(|lookup| match lookup {
+            Lookup::Dense(rows) => rows,
+            Lookup::Hash(_) => Vec::new(),
+        });
+        memory.max_by_key(Vec::capacity).unwrap_or_default()
+    }
+
     /// Smallest correlation id that a call of the process has; `None` when it has no calls.
     pub(super) fn first_id(&self, slot: usize) -> Option<u32> {
         let process = &self.processes[slot];

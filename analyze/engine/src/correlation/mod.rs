@@ -12,12 +12,12 @@ use rayon::prelude::*;
 use underspan_model::{NONE_U32, ProcessId, Timeline};
 
 pub use call_names::{CallKind, CallNames};
-use launches::LaunchRun;
 pub use launches::{Launch, LaunchTable};
 
 use crate::exact_ranks::{SignedStats, ValueParts};
 use crate::{WorkItem, WorkKind};
 use call_index::CallIndex;
+use launches::LaunchedRows;
 
 /// Rows a parallel task takes at once.
 const PART_ROWS: usize = 1 << 17;
@@ -67,27 +67,27 @@ pub struct Correlation {
 impl Correlation {
     /// Joins the device work of a timeline with its API calls.
     pub fn of(timeline: &Timeline) -> Self {
-        let index = CallIndex::of(timeline);
+        let mut index = CallIndex::of(timeline);
         let streams = &timeline.dimensions.streams;
         let mut stream_slots: Vec<u32> =
             streams.process.iter().map(|process| index.slot(*process) as u32).collect();
         stream_slots.push(index.slot(NONE_U32) as u32);
         let (kernels, memcpys, memsets) = (&timeline.kernels, &timeline.memcpys, &timeline.memsets);
-        let mut launches = LaunchTable::new(timeline.api_calls.len());
-        let mut join = |streams: &[u32], ids: &[u32], starts: &[i64], are_kernels| {
-            let (calls, parts) = join(&index, &stream_slots, streams, ids, starts);
-            let n_launched = add_launches(&mut launches, &calls, starts, &parts, are_kernels);
-            (calls, n_launched)
-        };
-        let joined = [
-            join(&kernels.stream, &kernels.correlation_id, &kernels.start_ns, true),
-            join(&memcpys.stream, &memcpys.correlation_id, &memcpys.start_ns, false),
-            join(&memsets.stream, &memsets.correlation_id, &memsets.start_ns, false),
+        let calls = [
+            join(&index, &stream_slots, &kernels.stream, &kernels.correlation_id),
+            join(&index, &stream_slots, &memcpys.stream, &memcpys.correlation_id),
+            join(&index, &stream_slots, &memsets.stream, &memsets.correlation_id),
         ];
-        let launches = launches.sorted();
-        let n_launched = [joined[0].1, joined[1].1, joined[2].1];
+        let rows = [
+            LaunchedRows::of(&calls[0], &kernels.start_ns, true),
+            LaunchedRows::of(&calls[1], &memcpys.start_ns, false),
+            LaunchedRows::of(&calls[2], &memsets.start_ns, false),
+        ];
+        let n_launched = rows.each_ref().map(LaunchedRows::n_launched);
+        // The index has done its work; a column as long as it takes its memory over.
+        let launches = LaunchTable::of(timeline.api_calls.len(), rows, index.forget_calls());
         let mut joined = Self {
-            calls: joined.map(|(calls, _)| calls),
+            calls,
             n_launched,
             index,
             stream_slots,
@@ -213,87 +213,22 @@ fn slot_of(stream_slots: &[u32], stream: u32) -> usize {
     stream_slots[(stream as usize).min(last)] as usize
 }
 
-/// The runs of rows that one call launched, in one part of a table.
-enum PartRuns {
-    /// The runs.
-    Few(Vec<LaunchRun>),
-    /// Nearly as many as rows: not worth keeping.
-    Many,
-}
-
-/// The calls of the rows of one table, and the runs of each part.
-fn join(
-    index: &CallIndex,
-    stream_slots: &[u32],
-    streams: &[u32],
-    ids: &[u32],
-    starts: &[i64],
-) -> (Vec<u32>, Vec<PartRuns>) {
-    let mut calls = vec![NONE_U32; ids.len()];
-    let runs = calls
-        .par_chunks_mut(PART_ROWS)
-        .zip(streams.par_chunks(PART_ROWS))
-        .zip(ids.par_chunks(PART_ROWS))
-        .zip(starts.par_chunks(PART_ROWS))
-        .map(|(((calls, streams), ids), starts)| {
-            // Work of one launch mostly stands together.
-            let (mut stream, mut id, mut found) = (NONE_U32, NONE_U32, NONE_U32);
-            let mut n_runs = 0;
-            for ((call, &row_stream), &row_id) in calls.iter_mut().zip(streams).zip(ids) {
-                if row_id != id || row_stream != stream {
-                    (stream, id) = (row_stream, row_id);
-                    found = match id {
-                        NONE_U32 => NONE_U32,
-                        id => index.find(slot_of(stream_slots, stream), id),
-                    };
-                    n_runs += 1;
-                }
-                *call = found;
-            }
-            if n_runs > calls.len() / 8 {
-                return PartRuns::Many;
-            }
-            let mut runs = Vec::with_capacity(n_runs);
-            for_each_run(calls, starts, |run| runs.push(run));
-            PartRuns::Few(runs)
-        })
-        .collect();
-    (calls, runs)
-}
-
-/// Adds the runs of all parts to the launches; returns how many rows they have.
-fn add_launches(
-    launches: &mut LaunchTable,
-    calls: &[u32],
-    starts: &[i64],
-    parts: &[PartRuns],
-    are_kernels: bool,
-) -> u64 {
-    let mut n_launched = 0;
-    let mut add = |run: LaunchRun| {
-        n_launched += u64::from(run.n);
-        launches.add(&run, are_kernels);
+/// The call of each row of a table.
+fn join(index: &CallIndex, stream_slots: &[u32], streams: &[u32], ids: &[u32]) -> Vec<u32> {
+    // Work of one launch mostly stands together: what was found last is found again. It is
+    // collected and not filled in, so that threads share the cost of touching new memory.
+    let find = |last: &mut (u32, u32, u32), (&stream, &id): (&u32, &u32)| {
+        if id != last.1 || stream != last.0 {
+            let found = match id {
+                NONE_U32 => NONE_U32,
+                id => index.find(slot_of(stream_slots, stream), id),
+            };
+            *last = (stream, id, found);
+        }
+        last.2
     };
-    let rows = calls.chunks(PART_ROWS).zip(starts.chunks(PART_ROWS));
-    for (part, (calls, starts)) in parts.iter().zip(rows) {
-        match part {
-            PartRuns::Few(runs) => runs.iter().copied().for_each(&mut add),
-            PartRuns::Many => for_each_run(calls, starts, &mut add),
-        }
-    }
-    n_launched
-}
-
-/// Calls `visit` for each run of rows that one call launched.
-#[inline]
-fn for_each_run(calls: &[u32], starts: &[i64], mut visit: impl FnMut(LaunchRun)) {
-    let mut row = 0;
-    for run in calls.chunk_by(|a, b| a == b) {
-        if run[0] != NONE_U32 {
-            visit(LaunchRun { call: run[0], n: run.len() as u32, first_start_ns: starts[row] });
-        }
-        row += run.len();
-    }
+    let nothing = || (NONE_U32, NONE_U32, NONE_U32);
+    streams.par_iter().zip(ids).with_min_len(PART_ROWS).map_init(nothing, find).collect()
 }
 
 struct LaunchToStart<'a> {
@@ -309,9 +244,14 @@ impl ValueParts for LaunchToStart<'_> {
 
     fn for_each(&self, part: usize, mut visit: impl FnMut(i64)) {
         let rows = part * PART_ROWS..((part + 1) * PART_ROWS).min(self.calls.len());
+        let (mut last, mut call_start) = (NONE_U32, 0);
         for (start, &call) in self.starts[rows.clone()].iter().zip(&self.calls[rows]) {
+            if call != last {
+                last = call;
+                call_start = self.call_starts.get(call as usize).copied().unwrap_or(0);
+            }
             if call != NONE_U32 {
-                visit(start.saturating_sub(self.call_starts[call as usize]));
+                visit(start.saturating_sub(call_start));
             }
         }
     }

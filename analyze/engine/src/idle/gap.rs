@@ -9,7 +9,7 @@ use crate::{Correlation, Unlaunched, WorkItem, WorkKind};
 /// Waits longer than this end by themselves: launched work starts on an idle device, and a
 /// blocked host wakes when the device is done, within microseconds. What takes longer waits for
 /// something else.
-const CUT_AFTER_NS: u64 = 1_000_000;
+pub(super) const CUT_AFTER_NS: u64 = 1_000_000;
 
 /// What kept the next work of a device from starting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -154,22 +154,28 @@ impl<'a> GapSplitter<'a> {
         Self { calls, correlation, timeline, launch: nothing }
     }
 
-    /// Whether the gap from `from` to the start of `next` is queue wait as a whole. Most gaps
-    /// are; the others, and some that are, take [`GapSplitter::split`].
+    /// The API call (row) that launched an item; [`NONE_U32`] without one.
     #[inline]
-    pub(super) fn is_plain_queue_wait(&mut self, from: i64, next: &WorkItem) -> bool {
-        let call = self.correlation.calls(next.kind)[next.row as usize];
+    pub(super) fn call_column(&self, item: &WorkItem) -> u32 {
+        self.correlation.calls(item.kind)[item.row as usize]
+    }
+
+    /// The call that launched `next`, and from when on its work is queued for sure: a gap that
+    /// begins then is queue wait as a whole.
+    #[inline]
+    pub(super) fn enqueued(&mut self, from: i64, next: &WorkItem) -> (u32, i64) {
+        let call = self.call_column(next);
+        if call == NONE_U32 {
+            return (NONE_U32, i64::MAX);
+        }
         if call != self.launch.call {
-            if call == NONE_U32 {
-                return false;
-            }
             let (start_ns, end_ns) = self.calls.span(call);
             self.launch =
                 LaunchSpan { call, start_ns, end_ns, enqueued_ns: end_ns, is_first_known: false };
         } else if from < self.launch.enqueued_ns && !self.launch.is_first_known {
             self.look_for_first();
         }
-        from >= self.launch.enqueued_ns && length(from, next.start_ns) <= CUT_AFTER_NS
+        (call, self.launch.enqueued_ns)
     }
 
     #[cold]

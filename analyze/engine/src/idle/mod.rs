@@ -7,18 +7,17 @@
 
 mod gap;
 mod host_calls;
+mod walk;
 
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
 use rayon::prelude::*;
 use underspan_model::{DeviceId, DurationNs, Interval, Timeline, TimestampNs};
 
 pub use gap::{Gap, IdleClass};
 
-use crate::work_reach::WorkReach;
-use crate::{Correlation, DeviceWork, Occupancy, WorkItem};
-use gap::{GapSplitter, SplitGap};
+use crate::{Correlation, Occupancy};
+use gap::GapSplitter;
 use host_calls::HostCalls;
+use walk::{GapWalk, LaneIdle, Siblings};
 
 /// The idle time of one device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,56 +47,20 @@ impl DeviceIdle {
     }
 }
 
-/// Splits the idle time of every device with work.
+/// Splits the idle time of every device with work; the `n_longest` longest gaps of each are kept.
 pub fn idle_of(
     timeline: &Timeline,
     correlation: &Correlation,
     occupancy: &Occupancy,
     n_longest: usize,
 ) -> Vec<DeviceIdle> {
-    let (_, reach) = Occupancy::measure(timeline);
-    device_idle(timeline, correlation, occupancy, &reach, n_longest)
-}
-
-/// Splits the idle time of every device with work; `n_longest` gaps of each are kept.
-pub(crate) fn device_idle(
-    timeline: &Timeline,
-    correlation: &Correlation,
-    occupancy: &Occupancy,
-    reach: &WorkReach,
-    n_longest: usize,
-) -> Vec<DeviceIdle> {
+    let reach = occupancy.reach();
     let calls = HostCalls::of(timeline, correlation.call_names());
     let splitter = GapSplitter::new(&calls, correlation, timeline);
-    let work = DeviceWork::of(timeline);
-    let siblings = Siblings::of(timeline, reach);
-    let parts: Vec<Vec<LaneIdle>> = reach
-        .chunks()
-        .par_iter()
-        .enumerate()
-        .map(|(at, chunk)| {
-            let mut walk = GapWalk {
-                splitter: splitter.clone(),
-                siblings: &siblings,
-                ends: reach.of_devices_before(at),
-                lanes: vec![LaneIdle::default(); reach.lanes().n_devices()],
-                n_longest,
-            };
-            let (mut stream, mut lane) = (0, 0);
-            let mut stream_column = None;
-            work.for_each_in(chunk, |item| {
-                if stream_column != Some(item.stream) {
-                    stream_column = Some(item.stream);
-                    stream = reach.lanes().stream_lane(item.stream);
-                    lane = reach.lanes().device_lane(stream);
-                }
-                if item.start_ns > walk.ends[lane] {
-                    walk.add_gap(lane, stream, &item);
-                }
-                walk.ends[lane] = item.end_ns.max(walk.ends[lane]);
-            });
-            walk.lanes
-        })
+    let siblings = Siblings::of(timeline, reach.lanes());
+    let parts: Vec<Vec<LaneIdle>> = (0..reach.chunks().len())
+        .into_par_iter()
+        .map(|chunk| GapWalk::of_chunk(timeline, &splitter, &siblings, reach, chunk, n_longest))
         .collect();
     let mut lanes = vec![LaneIdle::default(); reach.lanes().n_devices()];
     for part in parts {
@@ -111,12 +74,17 @@ pub(crate) fn device_idle(
         .iter()
         .map(|device| {
             let lane = device.device.index().min(lanes.len() - 1);
-            std::mem::take(&mut lanes[lane]).into_idle(
-                device.device,
-                device.window,
-                capture,
-                n_longest,
-            )
+            let sums = std::mem::take(&mut lanes[lane]);
+            DeviceIdle {
+                device: device.device,
+                n_gaps: sums.gaps_by_class.iter().sum(),
+                idle: sums.by_class.iter().map(|ns| DurationNs::from_ns(*ns)).sum(),
+                by_class: sums.by_class.map(DurationNs::from_ns),
+                gaps_by_class: sums.gaps_by_class,
+                longest: sums.into_longest(n_longest),
+                before_first_work: device.window.start().saturating_since(capture.start()),
+                after_last_work: capture.end().saturating_since(device.window.end()),
+            }
         })
         .collect()
 }
@@ -144,140 +112,6 @@ fn capture_bounds(timeline: &Timeline, occupancy: &Occupancy) -> Interval {
         end = last.into_iter().chain(end).max();
     }
     Interval::new(start.unwrap_or_default(), end.unwrap_or_default())
-}
-
-/// A walk over items in order of start.
-struct GapWalk<'a> {
-    splitter: GapSplitter<'a>,
-    siblings: &'a Siblings,
-    /// How far the work of each device reaches.
-    ends: Vec<i64>,
-    lanes: Vec<LaneIdle>,
-    n_longest: usize,
-}
-
-impl GapWalk<'_> {
-    /// Adds the gap that `item` ends on the device of a lane.
-    #[inline]
-    fn add_gap(&mut self, lane: usize, stream: usize, item: &WorkItem) {
-        let from = self.ends[lane];
-        let idle = &mut self.lanes[lane];
-        let length = item.start_ns.wrapping_sub(from) as u64;
-        if length < idle.threshold && self.splitter.is_plain_queue_wait(from, item) {
-            let class = IdleClass::QueueWait.index();
-            idle.by_class[class] = idle.by_class[class].saturating_add(length);
-            idle.gaps_by_class[class] += 1;
-        } else if from != i64::MIN {
-            self.add_split_gap(lane, stream, item);
-        }
-    }
-
-    fn add_split_gap(&mut self, lane: usize, stream: usize, item: &WorkItem) {
-        let ends = &self.ends;
-        let devices = self.siblings.of_stream(stream);
-        let is_quiet_since = |at| devices.iter().all(|device| ends[*device as usize] <= at);
-        let split = self.splitter.split(ends[lane], item, is_quiet_since);
-        self.lanes[lane].add(&split, item, self.n_longest);
-    }
-}
-
-/// Which devices a process uses.
-struct Siblings {
-    /// Lists of devices, one for each process with streams and an empty one.
-    devices: Vec<Vec<u32>>,
-    /// Which list, per stream lane.
-    list_of_stream: Vec<u32>,
-}
-
-impl Siblings {
-    fn of(timeline: &Timeline, reach: &WorkReach) -> Self {
-        let mut devices = vec![Vec::new()];
-        let mut lists: HashMap<u32, u32, FixedState> = HashMap::default();
-        let mut list_of_stream = Vec::with_capacity(reach.lanes().n_streams());
-        for (stream, process) in timeline.dimensions.streams.process.iter().enumerate() {
-            let list = *lists.entry(*process).or_insert(devices.len() as u32);
-            if list as usize == devices.len() {
-                devices.push(Vec::new());
-            }
-            devices[list as usize].push(reach.lanes().device_lane(stream) as u32);
-            list_of_stream.push(list);
-        }
-        list_of_stream.push(0);
-        for list in &mut devices {
-            list.sort_unstable();
-            list.dedup();
-        }
-        Self { devices, list_of_stream }
-    }
-
-    /// The devices of the process that a stream belongs to.
-    fn of_stream(&self, lane: usize) -> &[u32] {
-        &self.devices[self.list_of_stream[lane] as usize]
-    }
-}
-
-/// Sums of one device, of one chunk or several.
-#[derive(Debug, Clone, Default)]
-struct LaneIdle {
-    by_class: [u64; IdleClass::ALL.len()],
-    gaps_by_class: [u64; IdleClass::ALL.len()],
-    /// At most twice as many gaps as are wanted; the wanted ones are among them.
-    longest: Vec<Gap>,
-    /// Gaps shorter than this are not wanted.
-    threshold: u64,
-}
-
-impl LaneIdle {
-    fn add(&mut self, split: &SplitGap, item: &WorkItem, n_longest: usize) {
-        for (total, part) in self.by_class.iter_mut().zip(split.parts) {
-            *total = total.saturating_add(part);
-        }
-        self.gaps_by_class[split.largest()] += 1;
-        if split.length() >= self.threshold && n_longest > 0 {
-            self.longest.push(split.to_gap(item));
-            if self.longest.len() >= 2 * n_longest {
-                self.keep_longest(n_longest);
-                self.threshold =
-                    self.longest.last().map_or(0, |gap| gap.interval.duration().as_ns());
-            }
-        }
-    }
-
-    fn keep_longest(&mut self, n_longest: usize) {
-        self.longest
-            .sort_by_key(|gap| (std::cmp::Reverse(gap.interval.duration()), gap.interval.start()));
-        self.longest.truncate(n_longest);
-    }
-
-    fn merge(&mut self, other: Self) {
-        for (total, part) in self.by_class.iter_mut().zip(other.by_class) {
-            *total = total.saturating_add(part);
-        }
-        for (total, part) in self.gaps_by_class.iter_mut().zip(other.gaps_by_class) {
-            *total += part;
-        }
-        self.longest.extend(other.longest);
-    }
-
-    fn into_idle(
-        mut self,
-        device: DeviceId,
-        window: Interval,
-        capture: Interval,
-        n_longest: usize,
-    ) -> DeviceIdle {
-        self.keep_longest(n_longest);
-        DeviceIdle {
-            device,
-            n_gaps: self.gaps_by_class.iter().sum(),
-            idle: self.by_class.iter().map(|ns| DurationNs::from_ns(*ns)).sum(),
-            by_class: self.by_class.map(DurationNs::from_ns),
-            gaps_by_class: self.gaps_by_class,
-            longest: self.longest,
-            before_first_work: window.start().saturating_since(capture.start()),
-            after_last_work: capture.end().saturating_since(window.end()),
-        }
-    }
 }
 
 #[cfg(test)]

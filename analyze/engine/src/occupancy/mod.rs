@@ -11,12 +11,13 @@ use crate::{DeviceWork, WorkClass, WorkClasses};
 use totals::{N_SORTS, StreamTotals, Totals};
 
 /// What every device and every stream with work did.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone)]
 pub struct Occupancy {
     /// Devices with work, in order of their ids; work of unknown devices last.
     pub devices: Vec<DeviceOccupancy>,
     /// Streams with work, in order of their ids; work of unknown streams last.
     pub streams: Vec<StreamOccupancy>,
+    reach: WorkReach,
 }
 
 /// What one device did.
@@ -106,21 +107,17 @@ impl DeviceOccupancy {
 impl Occupancy {
     /// Measures the device work of a timeline.
     pub fn of(timeline: &Timeline) -> Self {
-        Self::measure(timeline).0
-    }
-
-    /// Measures, and says how far the work before each chunk reaches.
-    pub(crate) fn measure(timeline: &Timeline) -> (Self, WorkReach) {
         let lanes = Lanes::of(timeline);
         let chunks = lanes.chunks(&DeviceWork::of(timeline));
-        Self::measure_chunks(timeline, lanes, chunks)
+        Self::of_chunks(timeline, lanes, chunks)
     }
 
-    fn measure_chunks(
-        timeline: &Timeline,
-        lanes: Lanes,
-        chunks: Vec<WorkChunk>,
-    ) -> (Self, WorkReach) {
+    /// How far the work before each chunk reaches.
+    pub(crate) fn reach(&self) -> &WorkReach {
+        &self.reach
+    }
+
+    fn of_chunks(timeline: &Timeline, lanes: Lanes, chunks: Vec<WorkChunk>) -> Self {
         let work = DeviceWork::of(timeline);
         let classes = WorkClasses::of(timeline);
         let walk = |chunk: &WorkChunk, reach: LaneReach| {
@@ -144,15 +141,15 @@ impl Occupancy {
                 totals.corrected(&without, &with)
             })
             .reduce(|| Totals::empty(&lanes), Totals::plus);
-        (occupancy(&totals, timeline, &lanes), reach)
+        occupancy(&totals, timeline, &lanes, reach)
     }
 }
 
-fn occupancy(totals: &Totals, timeline: &Timeline, lanes: &Lanes) -> Occupancy {
+fn occupancy(totals: &Totals, timeline: &Timeline, lanes: &Lanes, reach: WorkReach) -> Occupancy {
     let n_streams = timeline.dimensions.streams.len();
     let n_devices = timeline.dimensions.devices.len();
     let id_of = |lane: usize, len: usize| if lane < len { lane as u32 } else { u32::MAX };
-    let mut found = Occupancy::default();
+    let mut found = Occupancy { devices: Vec::new(), streams: Vec::new(), reach };
     // The sums of a device's streams are its own.
     let mut by_device: Vec<Option<StreamTotals>> = vec![None; lanes.n_devices()];
     for (lane, stream) in totals.streams.iter().enumerate() {
@@ -314,8 +311,10 @@ mod tests {
             rows.splice(0..0, (0..4).map(|stream| (0, 0, 1, stream)));
             let t = trace(&rows);
             let chunks = DeviceWork::of(&t).cut(n_chunks);
-            let (found, _) = Occupancy::measure_chunks(&t, Lanes::of(&t), chunks);
-            prop_assert_eq!(&found, &Occupancy::of(&t));
+            let found = Occupancy::of_chunks(&t, Lanes::of(&t), chunks);
+            let whole = Occupancy::of(&t);
+            prop_assert_eq!(&found.devices, &whole.devices);
+            prop_assert_eq!(&found.streams, &whole.streams);
             assert_is_naive(&rows, &found)?;
         }
     }

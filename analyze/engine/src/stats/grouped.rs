@@ -5,10 +5,9 @@
 //! reads one run from each chunk.
 
 use rayon::prelude::*;
-use underspan_model::DurationNs;
 
 use super::DurationStats;
-use crate::percentile::{nearest_rank, select_ranks};
+use super::percentiles::{Stored, duration_stats};
 
 /// Rows scattered at once.
 const PART_ROWS: usize = 1 << 17;
@@ -47,40 +46,10 @@ pub(super) fn group_durations(
     durations: &[u64],
     grouping: Grouping<'_>,
 ) -> Vec<GroupStats> {
-    let longest = durations.par_iter().with_min_len(PART_ROWS).copied().max().unwrap_or(0);
-    if u32::try_from(longest).is_ok() {
-        group::<u32>(keys, durations, grouping)
-    } else {
-        group::<u64>(keys, durations, grouping)
-    }
-}
-
-/// A duration as it is stored while it is sorted: half the memory where all are below 4.3 s.
-trait Stored: Ord + Copy + Default + Send + Sync {
-    fn of(duration_ns: u64) -> Self;
-    fn ns(self) -> u64;
-}
-
-impl Stored for u32 {
-    #[inline]
-    fn of(duration_ns: u64) -> Self {
-        duration_ns as u32
-    }
-    #[inline]
-    fn ns(self) -> u64 {
-        self.into()
-    }
-}
-
-impl Stored for u64 {
-    #[inline]
-    fn of(duration_ns: u64) -> Self {
-        duration_ns
-    }
-    #[inline]
-    fn ns(self) -> u64 {
-        self
-    }
+    // Durations below 4.3 s take half the memory.
+    group::<u32>(keys, durations, grouping)
+        .or_else(|| group::<u64>(keys, durations, grouping))
+        .unwrap_or_default()
 }
 
 /// A chunk's durations in the order of their slots.
@@ -91,7 +60,8 @@ struct Scattered<T> {
 }
 
 impl<T: Stored> Scattered<T> {
-    fn of(keys: &[u32], durations: &[u64], grouping: &Grouping<'_>) -> Self {
+    /// `None` when a duration is too long for the type.
+    fn of(keys: &[u32], durations: &[u64], grouping: &Grouping<'_>) -> Option<Self> {
         let mut ends = vec![0_u32; grouping.n_slots()];
         for &key in keys {
             ends[grouping.slot(key)] += 1;
@@ -103,12 +73,14 @@ impl<T: Stored> Scattered<T> {
             begin += count;
         }
         let mut values = vec![T::default(); durations.len()];
+        let mut longest = 0;
         for (&key, &duration) in keys.iter().zip(durations) {
+            longest = duration.max(longest);
             let end = &mut ends[grouping.slot(key)];
             values[*end as usize] = T::of(duration);
             *end += 1;
         }
-        Self { values, ends }
+        (longest <= T::LONGEST).then_some(Self { values, ends })
     }
 
     fn slot(&self, slot: usize) -> &[T] {
@@ -117,63 +89,45 @@ impl<T: Stored> Scattered<T> {
     }
 }
 
-fn group<T: Stored>(keys: &[u32], durations: &[u64], grouping: Grouping<'_>) -> Vec<GroupStats> {
+fn group<T: Stored>(
+    keys: &[u32],
+    durations: &[u64],
+    grouping: Grouping<'_>,
+) -> Option<Vec<GroupStats>> {
     // With very many slots chunks grow, so that their offsets take no more memory than the rows.
     let part_rows = PART_ROWS.max(grouping.n_slots());
-    let parts: Vec<Scattered<T>> = keys
+    let parts: Option<Vec<Scattered<T>>> = keys
         .par_chunks(part_rows)
         .zip(durations.par_chunks(part_rows))
         .map(|(keys, durations)| Scattered::of(keys, durations, &grouping))
         .collect();
+    let parts = parts?;
 
-    let summarize = |bounds: &[usize]| {
-        let mut values: Vec<T> = Vec::new();
+    let summarize = |(values, counts): &mut (Vec<T>, Vec<u32>), bounds: &[usize]| {
+        values.clear();
         let mut members = Vec::with_capacity(bounds[1] - bounds[0]);
         for slot in bounds[0]..bounds[1] {
             let begin = values.len();
             for part in &parts {
                 values.extend_from_slice(part.slot(slot));
             }
-            members.push(summary(&mut values[begin..]));
+            members.push(duration_stats(&mut values[begin..], counts));
         }
         let all = match members.as_slice() {
             [only] => *only,
-            _ => summary(&mut values),
+            _ => duration_stats(values, counts),
         };
         GroupStats { all, members }
     };
-    // The largest groups are a good part of all rows: one at a time, so that no thread gets two.
-    grouping.bounds.par_windows(2).with_max_len(1).map(summarize).collect()
-}
-
-fn summary<T: Stored>(values: &mut [T]) -> Option<DurationStats> {
-    let ranks = [50, 95, 99].map(|percent| nearest_rank(percent, values.len()));
-    let [Some(p50), Some(p95), Some(p99)] = ranks else { return None };
-    let mut total = 0_u64;
-    let (mut min, mut max) = (values[0], values[0]);
-    for &value in values.iter() {
-        total = total.saturating_add(value.ns());
-        min = min.min(value);
-        max = max.max(value);
-    }
-    let count = values.len() as u64;
-    let [p50, p95, p99] = select_ranks(values, [p50, p95, p99]);
-    let ns = |value: T| DurationNs::from_ns(value.ns());
-    Some(DurationStats {
-        count,
-        total: DurationNs::from_ns(total),
-        min: ns(min),
-        p50: ns(p50),
-        p95: ns(p95),
-        p99: ns(p99),
-        max: ns(max),
-    })
+    // A thread gathers one group after another into the same memory.
+    Some(grouping.bounds.par_windows(2).map_init(Default::default, summarize).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use underspan_model::DurationNs;
 
     fn naive(durations: &mut [u64]) -> Option<DurationStats> {
         durations.sort_unstable();

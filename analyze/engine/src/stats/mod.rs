@@ -1,6 +1,7 @@
 //! Statistics by name: kernels (and their launch shapes), API calls, annotations, operators.
 
 mod grouped;
+mod percentiles;
 
 use underspan_model::tables::{AnnotationKind, Table};
 use underspan_model::{DurationNs, ShapeId, StringId, StringTable, Timeline};

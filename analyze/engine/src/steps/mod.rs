@@ -142,10 +142,11 @@ impl Linker<'_> {
         let mut sums = sum_by_step(&work, chunks, steps.len(), || {
             // Work of one launch mostly stands together.
             let mut last = (NONE_U32, NONE_U32);
+            let mut position = (NONE_U32, 0);
             move |item: &WorkItem| {
                 let call = self.correlation.calls(item.kind)[item.row as usize];
                 if call != last.0 {
-                    last = (call, owners.step_of(call));
+                    last = (call, owners.step_of(call, &mut position));
                 }
                 last.1
             }

@@ -1,14 +1,11 @@
 //! Which step an API call, or an item of device work under a label, belongs to.
 
 use hashbrown::HashMap;
-use rayon::prelude::*;
+use underspan_model::tables::ApiCallTable;
 use underspan_model::{NONE_U32, Timeline};
 
 use super::find::{DeviceLabel, HostStep};
 use crate::WorkItem;
-
-/// Rows a parallel task takes at once.
-const PART_ROWS: usize = 1 << 17;
 
 /// Spans of one thread or stream in order of start, with the step each belongs to. They do not
 /// overlap but by mistake; then the later one counts from its start on.
@@ -34,47 +31,38 @@ impl Spans {
     }
 }
 
-/// The step of each API call: the one during which its thread made it.
-pub(super) struct CallOwners {
-    steps: Vec<u32>,
+/// The step of API calls: the one during which its thread made it.
+pub(super) struct CallOwners<'a> {
+    calls: &'a ApiCallTable,
+    /// Per thread.
+    threads: Vec<Spans>,
 }
 
-impl CallOwners {
-    pub(super) fn of(timeline: &Timeline, steps: &[HostStep]) -> Self {
-        let calls = &timeline.api_calls;
-        if steps.is_empty() {
-            return Self { steps: Vec::new() };
-        }
-        let n_threads = timeline.dimensions.threads.len();
-        let mut threads = vec![Spans::default(); n_threads];
+impl<'a> CallOwners<'a> {
+    pub(super) fn of(timeline: &'a Timeline, steps: &[HostStep]) -> Self {
+        let mut threads = vec![Spans::default(); timeline.dimensions.threads.len()];
         for (at, step) in steps.iter().enumerate() {
             if let Some(spans) = threads.get_mut(step.thread as usize) {
                 spans.0.push((step.start_ns, step.end_ns, at as u32));
             }
         }
-        // Positions are kept per thread and part: with very many threads parts grow.
-        let part_rows = PART_ROWS.max(n_threads);
-        let mut owners = vec![NONE_U32; calls.len()];
-        owners
-            .par_chunks_mut(part_rows)
-            .zip(calls.start_ns.par_chunks(part_rows))
-            .zip(calls.thread.par_chunks(part_rows))
-            .for_each(|((owners, starts), callers)| {
-                let first = starts.first().copied().unwrap_or(0);
-                let mut next: Vec<usize> = threads.iter().map(|t| t.position(first)).collect();
-                for ((owner, &start), &thread) in owners.iter_mut().zip(starts).zip(callers) {
-                    if let Some(spans) = threads.get(thread as usize) {
-                        *owner = spans.step_at(start, &mut next[thread as usize]);
-                    }
-                }
-            });
-        Self { steps: owners }
+        Self { calls: &timeline.api_calls, threads }
     }
 
-    /// The step of a call (row), [`NONE_U32`] for none.
+    /// The step of a call (row), [`NONE_U32`] for none. `last` is a call's thread and position
+    /// found before: calls mostly come in order, and one after another in a step.
     #[inline]
-    pub(super) fn step_of(&self, call: u32) -> u32 {
-        self.steps.get(call as usize).copied().unwrap_or(NONE_U32)
+    pub(super) fn step_of(&self, call: u32, last: &mut (u32, usize)) -> u32 {
+        if call == NONE_U32 {
+            return NONE_U32;
+        }
+        let (thread, start) =
+            (self.calls.thread[call as usize], self.calls.start_ns[call as usize]);
+        let Some(spans) = self.threads.get(thread as usize) else { return NONE_U32 };
+        if last.0 != thread || spans.0.get(last.1).is_none_or(|span| start < span.0) {
+            *last = (thread, spans.position(start));
+        }
+        spans.step_at(start, &mut last.1)
     }
 }
 

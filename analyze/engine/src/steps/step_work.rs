@@ -39,9 +39,10 @@ impl StepWork {
             self.n_kernels += 1;
             self.kernel_time = self.kernel_time.saturating_add(item.duration_ns());
         }
+        // Modulo 2^64: in the end it is the length of a union, which fits.
         let from = item.start_ns.max(self.reach);
         if item.end_ns > from {
-            self.busy = self.busy.saturating_add(item.end_ns.wrapping_sub(from) as u64);
+            self.busy = self.busy.wrapping_add(item.end_ns.wrapping_sub(from) as u64);
         }
         self.first_start = self.first_start.min(item.start_ns);
         self.reach = self.reach.max(item.end_ns);

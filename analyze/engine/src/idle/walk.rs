@@ -1,0 +1,214 @@
+//! The walk over device work that finds gaps and sums them.
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use underspan_model::{NONE_U32, Timeline};
+
+use super::gap::{CUT_AFTER_NS, Gap, GapSplitter, IdleClass, SplitGap};
+use crate::work_reach::{Lanes, WorkReach};
+use crate::{DeviceWork, WorkItem};
+
+/// A walk over the items of a chunk in order of start.
+///
+/// Nearly all gaps are short and lie between items of one launch. What those need is kept in
+/// few numbers of the device at hand; every other gap takes [`GapWalk::add_other`].
+pub(super) struct GapWalk<'a> {
+    splitter: GapSplitter<'a>,
+    siblings: &'a Siblings,
+    /// How far the work of each device reaches; that of the device at hand only between devices.
+    ends: Vec<i64>,
+    lanes: Vec<LaneIdle>,
+    n_longest: usize,
+}
+
+/// What a plain gap of the device at hand needs.
+#[derive(Clone, Copy)]
+struct Plain {
+    /// The launch whose work is queued from `enqueued_ns` on.
+    call: u32,
+    enqueued_ns: i64,
+    /// Longer gaps are not plain.
+    below_ns: u64,
+    n: u64,
+    length: u64,
+}
+
+impl GapWalk<'_> {
+    /// Sums the gaps before the items of a chunk, per device.
+    pub(super) fn of_chunk(
+        timeline: &Timeline,
+        splitter: &GapSplitter<'_>,
+        siblings: &Siblings,
+        reach: &WorkReach,
+        chunk: usize,
+        n_longest: usize,
+    ) -> Vec<LaneIdle> {
+        let lanes = reach.lanes();
+        let mut walk = GapWalk {
+            splitter: splitter.clone(),
+            siblings,
+            ends: reach.of_devices_before(chunk),
+            lanes: vec![LaneIdle::default(); lanes.n_devices()],
+            n_longest,
+        };
+        let mut stream_column = None;
+        let (mut stream, mut lane) = (0, 0);
+        let mut end = walk.ends[0];
+        let mut plain =
+            Plain { call: NONE_U32, enqueued_ns: i64::MAX, below_ns: 0, n: 0, length: 0 };
+        DeviceWork::of(timeline).for_each_in(&reach.chunks()[chunk], |item| {
+            if stream_column != Some(item.stream) {
+                stream_column = Some(item.stream);
+                stream = lanes.stream_lane(item.stream);
+                let next = lanes.device_lane(stream);
+                if next != lane {
+                    walk.ends[lane] = end;
+                    walk.lanes[lane].add_plain(&mut plain);
+                    lane = next;
+                    end = walk.ends[lane];
+                    plain.below_ns = walk.lanes[lane].below_ns();
+                }
+            }
+            if item.start_ns > end {
+                let length = item.start_ns.wrapping_sub(end) as u64;
+                let is_plain = walk.splitter.call_column(&item) == plain.call
+                    && end >= plain.enqueued_ns
+                    && length < plain.below_ns;
+                if is_plain {
+                    plain.n += 1;
+                    plain.length = plain.length.saturating_add(length);
+                } else if end != i64::MIN {
+                    walk.ends[lane] = end;
+                    plain = walk.add_other(lane, stream, &item, plain);
+                }
+            }
+            end = item.end_ns.max(end);
+        });
+        walk.lanes[lane].add_plain(&mut plain);
+        walk.lanes
+    }
+
+    /// Adds the gap that `item` ends on the device of a lane, by looking at its launch.
+    #[inline(never)]
+    fn add_other(
+        &mut self,
+        lane: usize,
+        stream: usize,
+        item: &WorkItem,
+        mut plain: Plain,
+    ) -> Plain {
+        let from = self.ends[lane];
+        let length = item.start_ns.wrapping_sub(from) as u64;
+        (plain.call, plain.enqueued_ns) = self.splitter.enqueued(from, item);
+        if plain.call != NONE_U32 && from >= plain.enqueued_ns && length < plain.below_ns {
+            plain.n += 1;
+            plain.length = plain.length.saturating_add(length);
+            return plain;
+        }
+        let ends = &self.ends;
+        let devices = self.siblings.of_stream(stream);
+        let is_quiet_since = |at| devices.iter().all(|device| ends[*device as usize] <= at);
+        let split = self.splitter.split(from, item, is_quiet_since);
+        self.lanes[lane].add(&split, item, self.n_longest);
+        plain.below_ns = self.lanes[lane].below_ns();
+        plain
+    }
+}
+
+/// Which devices a process uses.
+pub(super) struct Siblings {
+    /// Lists of devices, one for each process with streams and an empty one.
+    devices: Vec<Vec<u32>>,
+    /// Which list, per stream lane.
+    list_of_stream: Vec<u32>,
+}
+
+impl Siblings {
+    pub(super) fn of(timeline: &Timeline, lanes: &Lanes) -> Self {
+        let mut devices = vec![Vec::new()];
+        let mut lists: HashMap<u32, u32, FixedState> = HashMap::default();
+        let mut list_of_stream = Vec::with_capacity(lanes.n_streams());
+        for (stream, process) in timeline.dimensions.streams.process.iter().enumerate() {
+            let list = *lists.entry(*process).or_insert(devices.len() as u32);
+            if list as usize == devices.len() {
+                devices.push(Vec::new());
+            }
+            devices[list as usize].push(lanes.device_lane(stream) as u32);
+            list_of_stream.push(list);
+        }
+        list_of_stream.push(0);
+        for list in &mut devices {
+            list.sort_unstable();
+            list.dedup();
+        }
+        Self { devices, list_of_stream }
+    }
+
+    /// The devices of the process that a stream belongs to.
+    fn of_stream(&self, lane: usize) -> &[u32] {
+        &self.devices[self.list_of_stream[lane] as usize]
+    }
+}
+
+/// Sums of one device, of one chunk or several.
+#[derive(Debug, Clone, Default)]
+pub(super) struct LaneIdle {
+    pub(super) by_class: [u64; IdleClass::ALL.len()],
+    pub(super) gaps_by_class: [u64; IdleClass::ALL.len()],
+    /// At most twice as many gaps as are wanted; the wanted ones are among them.
+    longest: Vec<Gap>,
+    /// Gaps shorter than this are not wanted.
+    threshold: u64,
+}
+
+impl LaneIdle {
+    /// Below which length a gap need not be looked at: it is neither wanted nor a cut.
+    fn below_ns(&self) -> u64 {
+        self.threshold.min(CUT_AFTER_NS)
+    }
+
+    /// Moves plain gaps, all of them queue wait, to the sums.
+    fn add_plain(&mut self, plain: &mut Plain) {
+        let class = IdleClass::QueueWait.index();
+        self.gaps_by_class[class] += std::mem::take(&mut plain.n);
+        let length = std::mem::take(&mut plain.length);
+        self.by_class[class] = self.by_class[class].saturating_add(length);
+    }
+
+    fn add(&mut self, split: &SplitGap, item: &WorkItem, n_longest: usize) {
+        for (total, part) in self.by_class.iter_mut().zip(split.parts) {
+            *total = total.saturating_add(part);
+        }
+        self.gaps_by_class[split.largest()] += 1;
+        if split.length() >= self.threshold && n_longest > 0 {
+            self.longest.push(split.to_gap(item));
+            if self.longest.len() >= 2 * n_longest {
+                self.keep_longest(n_longest);
+                self.threshold =
+                    self.longest.last().map_or(0, |gap| gap.interval.duration().as_ns());
+            }
+        }
+    }
+
+    fn keep_longest(&mut self, n_longest: usize) {
+        self.longest
+            .sort_by_key(|gap| (std::cmp::Reverse(gap.interval.duration()), gap.interval.start()));
+        self.longest.truncate(n_longest);
+    }
+
+    pub(super) fn into_longest(mut self, n_longest: usize) -> Vec<Gap> {
+        self.keep_longest(n_longest);
+        self.longest
+    }
+
+    /// Adds the sums of a later chunk.
+    pub(super) fn merge(&mut self, other: Self) {
+        for (total, part) in self.by_class.iter_mut().zip(other.by_class) {
+            *total = total.saturating_add(part);
+        }
+        for (total, part) in self.gaps_by_class.iter_mut().zip(other.gaps_by_class) {
+            *total += part;
+        }
+        self.longest.extend(other.longest);
+    }
+}
