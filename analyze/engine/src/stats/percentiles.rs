@@ -172,7 +172,7 @@ mod tests {
                 state
             };
             let value = |at: usize, random: u64| {
-                if outliers && at % 97 == 0 { random } else { 5_000 + random % spread }
+                if outliers && at.is_multiple_of(97) { random } else { 5_000 + random % spread }
             };
             assert_is_sorting((0..n).map(|at| value(at, random())).collect())?;
         }
