@@ -43,9 +43,9 @@ impl Repository {
         self.named(|path| path.ends_with(".rs"))
     }
 
-    /// Manifests of crates.
+    /// Manifests of the workspace's crates. The fuzz targets are a workspace of their own.
     pub fn manifests(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.named(|path| path.ends_with("/Cargo.toml"))
+        self.named(|path| path.ends_with("/Cargo.toml") && path != "tests/fuzz/Cargo.toml")
     }
 
     /// Whether a file is there and says something.
