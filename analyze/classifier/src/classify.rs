@@ -39,6 +39,9 @@ pub fn classify_without(query: &KernelQuery<'_>, ablation: &Ablation<'_>) -> Ker
     if let Some(class) = copy_activity(&name) {
         return class;
     }
+    if let Some(class) = fused_layers(query, ablation) {
+        return class;
+    }
     let class = grammar::parse(&name, query, ablation.grammars)
         .or_else(|| table::classify(&name, query, ablation.patterns))
         .unwrap_or_else(|| unknown(&name));
@@ -53,6 +56,31 @@ fn copy_activity(name: &Name<'_>) -> Option<KernelClass> {
         _ => return None,
     };
     Some(KernelClass::new("cuda", operation, role, "copy engine activity"))
+}
+
+/// Parts of a fused layer looked at.
+const MAX_PARTS: usize = 64;
+
+/// `Conv_0 + Relu_1`, `/layer1/conv1/Conv + /layer1/relu/Relu`: TensorRT joins the names of the
+/// layers it fused with ` + `. The multiply among them is what the kernel spends its time on;
+/// without one, the first part that says anything.
+fn fused_layers(query: &KernelQuery<'_>, ablation: &Ablation<'_>) -> Option<KernelClass> {
+    let text = std::str::from_utf8(query.name).ok()?;
+    let is_code = text.contains(['<', '(', ';']) || text.contains("::");
+    if is_code || !text.contains(" + ") {
+        return None;
+    }
+    let mut first = None;
+    for part in text.split(" + ").take(MAX_PARTS) {
+        let class = classify_without(&KernelQuery { name: part.as_bytes(), ..*query }, ablation);
+        if class.role.value.is_matmul() {
+            return Some(class);
+        }
+        if first.is_none() && class.operation.value != "unknown" {
+            first = Some(class);
+        }
+    }
+    first
 }
 
 /// Nothing recognised: the element type may still be in the name.
@@ -73,4 +101,20 @@ fn unknown(name: &Name<'_>) -> KernelClass {
         None => class.computes(Dtype::Unknown, "no element type in the name"),
     };
     class
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fused_layer_is_what_its_multiply_is() {
+        let role = |name: &str| classify(&KernelQuery::named(name)).role.value;
+        assert_eq!(role("Conv_0 + Relu_1"), Role::Conv);
+        assert_eq!(role("/l1/conv1/Conv + /l1/relu/Relu"), Role::Conv);
+        assert_eq!(role("fc.weight + ONNXTRT_Broadcast + Gemm_50"), Role::Gemm);
+        assert_eq!(role("Relu_1"), Role::Activation);
+        let deep = vec!["x"; 100_000].join(" + ");
+        assert_eq!(role(&deep), Role::Other, "and long lists end");
+    }
 }

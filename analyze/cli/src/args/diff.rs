@@ -11,10 +11,10 @@ EXAMPLES
   underspan diff before.uspan after.uspan
   underspan diff old.json.gz new.json.gz --format markdown -o diff.md
   underspan diff before.uspan after.uspan --gate --max-slowdown 3     exit 1 when over 3 % slower
-  underspan diff --before g1.json --before p1.json --after g2.json --after p2.json
+  underspan diff --before fp16.graph.json fp16.profile.json --after fp32.graph.json fp32.profile.json
 
 Several files of one side (ranks, or a TensorRT engine's layers and times) go into a folder, or are
-named one by one with --before and --after.")]
+named with --before and --after.")]
 pub(crate) struct DiffArgs {
     /// The capture before
     #[arg(value_name = "A", required_unless_present = "before", requires = "b")]
@@ -24,12 +24,12 @@ pub(crate) struct DiffArgs {
     #[arg(value_name = "B")]
     pub(crate) b: Option<PathBuf>,
 
-    /// A file of the capture before; may be repeated
-    #[arg(long, value_name = "PATH", requires = "after", conflicts_with_all = ["a", "b"])]
+    /// Files of the capture before
+    #[arg(long, value_name = "PATH", num_args = 1.., requires = "after", conflicts_with_all = ["a", "b"])]
     pub(crate) before: Vec<PathBuf>,
 
-    /// A file of the capture after; may be repeated
-    #[arg(long, value_name = "PATH", requires = "before", conflicts_with_all = ["a", "b"])]
+    /// Files of the capture after
+    #[arg(long, value_name = "PATH", num_args = 1.., requires = "before", conflicts_with_all = ["a", "b"])]
     pub(crate) after: Vec<PathBuf>,
 
     /// Output format
