@@ -145,16 +145,6 @@ fn a_declaration_within_the_capture_counts() {
 }
 
 #[test]
-fn adding_up_partial_results_in_fp32_is_no_multiply() {
-    let tail = "void cublasLt::splitKreduce_kernel<32, 16, int, float, __nv_bfloat16, float, __nv_bfloat16, false, float, __nv_bfloat16, __nv_bfloat16, true, false, false>(x)";
-    let t = run(&[(BF16_GEMM, 50), (tail, 50)]).build();
-    let found = census(&t, Some(Dtype::Bf16));
-    assert_eq!(found.matmul.as_ns(), 100, "its time belongs to the GEMM");
-    assert_eq!((found.fp32_simt.as_ns(), found.wider_than_declared.as_ns()), (0, 0));
-    assert!(found.wide.is_empty());
-}
-
-#[test]
 fn a_prefill_that_fell_back_among_many_decode_steps_is_not_excused() {
     let mut kernels = vec![(BF16_GEMM, 10); 64];
     kernels.extend([(FP32_GEMM, 200); 4]);
@@ -162,4 +152,16 @@ fn a_prefill_that_fell_back_among_many_decode_steps_is_not_excused() {
     let found = census(&t, Some(Dtype::Bf16));
     assert_eq!(reason_of(&found, &t, FP32_GEMM), Some(WideReason::WiderThanDeclared));
     assert_eq!(found.verdict, PrecisionVerdict::Fallback);
+}
+
+#[test]
+fn adding_up_partial_results_in_fp32_is_no_multiply_and_thins_no_fallback() {
+    const REDUCE: &str = "void cublasLt::splitKreduce_kernel<32, 16, int, float, __nv_bfloat16, float, __nv_bfloat16, false, float, __nv_bfloat16, __nv_bfloat16, true, false, false>(int)";
+    let t = run(&[(BF16_GEMM, 88), (FP32_GEMM, 12), (REDUCE, 100)]).build();
+    let found = census(&t, Some(Dtype::Bf16));
+    assert_eq!(found.matmul.as_ns(), 100);
+    assert_eq!((found.fp32_simt.as_ns(), found.wide.len()), (12, 1));
+    assert_eq!(found.verdict, PrecisionVerdict::Fallback, "12 of 100, not 12 of 200");
+    let tails: Vec<_> = found.classes.iter().filter(|row| !row.is_multiply).collect();
+    assert_eq!((tails.len(), tails[0].total.as_ns()), (1, 100));
 }

@@ -26,7 +26,7 @@ pub(crate) use wide::{multiplies, width};
 /// (detector D4).
 pub const FALLBACK_SHARE: f64 = 0.10;
 
-/// GPU time of the kernels of one role, type and kind of core.
+/// GPU time of the kernels of one role, type and kind of core, multiplies apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClassTime {
     /// Part they play.
@@ -35,6 +35,9 @@ pub struct ClassTime {
     pub dtype: Dtype,
     /// Whether on tensor cores.
     pub tensor_core: TensorCore,
+    /// Whether they multiply matrices themselves. What adds up the partial results of a multiply
+    /// plays its part without being one.
+    pub is_multiply: bool,
     /// Kernels.
     pub count: u64,
     /// Sum of their durations.
@@ -61,7 +64,8 @@ pub struct PrecisionCensus {
     pub declared: Option<Declared>,
     /// Time of all kernels.
     pub total: DurationNs,
-    /// Time of matrix multiplies, their tails included: GEMM, convolution, attention.
+    /// Time of matrix multiplies: GEMM, convolution, attention. Tails, which add up partial
+    /// results in fp32 by design, are not among them.
     pub matmul: DurationNs,
     /// Time of matrix multiplies whose type is unknown.
     pub matmul_unknown: DurationNs,
@@ -87,11 +91,16 @@ impl PrecisionCensus {
     pub fn of(timeline: &Timeline, kernels: &KernelStats, declared: Option<Declared>) -> Self {
         let declared = declared.or_else(|| Declared::of_capture(timeline));
         let classes = KernelClasses::of(timeline);
-        let mut by_class: BTreeMap<(Role, Dtype, TensorCore), (u64, u64)> = BTreeMap::new();
+        let mut by_class: BTreeMap<(Role, Dtype, TensorCore, bool), (u64, u64)> = BTreeMap::new();
         let mut by_name: Vec<ClassifiedKernel> = Vec::new();
         for row in &kernels.by_shape {
             let class = classes.of_shape(row.shape);
-            let key = (class.role.value, class.compute_dtype.value, class.tensor_core.value);
+            let key = (
+                class.role.value,
+                class.compute_dtype.value,
+                class.tensor_core.value,
+                wide::multiplies(class),
+            );
             let sum = by_class.entry(key).or_default();
             sum.0 += row.stats.count;
             sum.1 = sum.1.saturating_add(row.stats.total.as_ns());
@@ -112,26 +121,24 @@ impl PrecisionCensus {
         by_name.sort_by_key(|row| std::cmp::Reverse(row.total));
         let mut class_times: Vec<ClassTime> = by_class
             .into_iter()
-            .map(|((role, dtype, tensor_core), (count, total))| ClassTime {
+            .map(|((role, dtype, tensor_core, is_multiply), (count, total))| ClassTime {
                 role,
                 dtype,
                 tensor_core,
+                is_multiply,
                 count,
                 total: DurationNs::from_ns(total),
             })
             .collect();
         class_times.sort_by_key(|row| std::cmp::Reverse(row.total));
         let wide = wide::find(timeline, &classes, &by_name, declared.as_ref());
-        let time_where = |wanted: &dyn Fn(&ClassTime) -> bool| -> DurationNs {
-            class_times.iter().filter(|row| wanted(row)).map(|row| row.total).sum()
-        };
         let multiply_time = |wanted: &dyn Fn(&KernelClass) -> bool| -> DurationNs {
             let multiplies = by_name.iter().filter(|row| wide::multiplies(&row.class));
             multiplies.filter(|row| wanted(&row.class)).map(|row| row.total).sum()
         };
         let mut census = Self {
-            total: time_where(&|_| true),
-            matmul: time_where(&|row| row.role.is_matmul()),
+            total: class_times.iter().map(|row| row.total).sum(),
+            matmul: multiply_time(&|_| true),
             matmul_unknown: multiply_time(&|class| class.compute_dtype.value == Dtype::Unknown),
             tf32: multiply_time(&|class| class.compute_dtype.value == Dtype::Tf32),
             fp32_simt: multiply_time(&|class| {

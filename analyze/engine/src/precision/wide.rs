@@ -180,7 +180,7 @@ pub(super) fn find(
     let around = neighbours(timeline, classes, &names);
     let most_often = kernels
         .iter()
-        .filter(|row| row.class.role.value.is_matmul() && !is_wide(row))
+        .filter(|row| multiplies(&row.class) && !is_wide(row))
         .map(|row| row.count)
         .max()
         .unwrap_or(0);

@@ -28,7 +28,7 @@ pub(crate) fn precision(
         "computes in<",
         "tensor cores<",
     ]);
-    for row in census.classes.iter().filter(|row| row.role.is_matmul()).take(top) {
+    for row in census.classes.iter().filter(|row| row.is_multiply).take(top) {
         multiplies.row([
             percent(census.share_of_matmul(row.total)),
             row.total.to_string(),

@@ -14,6 +14,7 @@ pub(super) fn table(_timeline: &Timeline, analysis: &Analysis) -> StatsTable {
         ("role", "role"),
         ("compute_dtype", "computes in"),
         ("tensor_core", "tensor cores"),
+        ("multiplies", "multiplies"),
     ]);
     for row in &census.classes {
         table.row([
@@ -23,6 +24,7 @@ pub(super) fn table(_timeline: &Timeline, analysis: &Analysis) -> StatsTable {
             Cell::Text(row.role.as_str().to_owned()),
             Cell::Text(row.dtype.as_str().to_owned()),
             Cell::Text(row.tensor_core.as_str().to_owned()),
+            Cell::Text(if row.is_multiply { "yes" } else { "no" }.to_owned()),
         ]);
     }
     table
