@@ -125,4 +125,12 @@ fn the_hooks_own_encoder_and_this_decoder_agree() {
     lines.sort();
     expected.sort();
     assert_eq!(lines, expected);
+
+    let identities: Vec<_> = capture.request_identities.iter().collect();
+    let [request] = identities.as_slice() else { panic!("{} requests", identities.len()) };
+    let name = capture.strings.resolve_or_empty(StringId::from_raw(request.request));
+    assert_eq!((name, request.trace_id_low, request.parent_span_id), ("req-0", 0xabc, 0xdef));
+    // The hook's lengths are of the monotonic clock, its moment is of the wall clock.
+    assert_eq!(request.time_ns, 1_790_000_000_000_000_000);
+    assert_eq!((request.frontend_ns, request.duration_ns), (300, 1_000));
 }

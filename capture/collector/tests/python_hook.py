@@ -5,6 +5,7 @@ import random
 import sys
 
 sys.path.insert(0, sys.argv[2])
+from underspan_hook import wire  # noqa: E402
 from underspan_hook.members import BatchEncoder, Events  # noqa: E402
 
 collector = ctypes.PyDLL(sys.argv[1])
@@ -39,3 +40,14 @@ for step in range(400):
     for r in running:
         print(step, r, computed[r], tokens[r], "prefill" if left[r] > 0 else "decode")
         computed[r] += tokens[r]
+
+collector.underspan_request.argtypes = (ctypes.c_char_p, ctypes.c_size_t)
+realtime_ns, monotonic_ns = 1_790_000_000_000_000_000, 5_000_000_000
+fields = [
+    (wire.KEY_MEMBER, "req-0"),
+    (wire.KEY_TRACEPARENT, "00-%032x-%016x-01" % (0xABC, 0xDEF)),
+    (wire.KEY_RECEIVED, monotonic_ns - 300),
+    (wire.KEY_ENDED, monotonic_ns + 700),
+]
+record = wire.request_record(1, realtime_ns, monotonic_ns, fields)
+assert collector.underspan_request(bytes(record), len(record)) == 0

@@ -24,6 +24,8 @@ pub mod step_flags {
     pub const EMPTY: u32 = 1 << 4;
     /// Draft tokens are verified.
     pub const SPECULATIVE: u32 = 1 << 5;
+    /// The sampling of the step before; told to the collector only, a file has it in the step's end.
+    pub const CONTINUES: u32 = 1 << 6;
 }
 
 const END_FAILED: u8 = 1;

@@ -19,5 +19,5 @@ pub use delta::StepDecoder;
 pub use error::MembershipError;
 pub use file::{FILE_HEAD_BYTES, FileHead, FrameReader, MAGIC, NextFrame};
 pub use frame::{Frame, StepBegin, StepEnd, step_flags};
-pub use request::{RecordSource, RequestRecord};
-pub use series::{Member, MemberPhase, StepMembers};
+pub use request::{RecordSource, RequestRecord, RequestTimes};
+pub use series::{Member, MemberPhase, StepCounts, StepMembers};

@@ -55,6 +55,18 @@ pub struct RequestRecord<'a> {
     pub ended_ns: Option<i64>,
 }
 
+/// When a request came and how long it took. The clocks of a record are never mixed: lengths come
+/// from the monotonic one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestTimes {
+    /// `CLOCK_REALTIME` when the engine took it, or when it came where no engine did.
+    pub realtime_ns: i64,
+    /// From its coming until the engine took it.
+    pub frontend_ns: Option<u64>,
+    /// From its coming until its response had been sent.
+    pub duration_ns: Option<u64>,
+}
+
 impl<'a> RequestRecord<'a> {
     /// Reads a record.
     ///
@@ -107,6 +119,24 @@ impl<'a> RequestRecord<'a> {
         Ok(record)
     }
 
+    /// When the request came and how long it took, as far as the record tells.
+    pub fn times(&self) -> RequestTimes {
+        // The record was made when the engine took the request, or at the end where none did.
+        let is_unnamed = self.source == RecordSource::Asgi;
+        let since_received = self.received_ns.and_then(|at| span_ns(at, self.monotonic_ns));
+        RequestTimes {
+            realtime_ns: match since_received {
+                Some(since) if is_unnamed => self.realtime_ns.saturating_sub_unsigned(since),
+                _ => self.realtime_ns,
+            },
+            frontend_ns: since_received.filter(|_| !is_unnamed),
+            duration_ns: self
+                .received_ns
+                .zip(self.ended_ns)
+                .and_then(|(received, ended)| span_ns(received, ended)),
+        }
+    }
+
     /// Trace id (high, low), parent span id and sampled flag of the traceparent; `None` when there
     /// is none of the W3C form `00-32 hex-16 hex-2 hex`, or one of its ids is zero.
     pub fn trace_context(&self) -> Option<(u64, u64, u64, bool)> {
@@ -126,6 +156,11 @@ impl<'a> RequestRecord<'a> {
         let (parent, flags) = (hex(parent)?, hex(flags)?);
         ((high, low) != (0, 0) && parent != 0).then_some((high, low, parent, flags & 1 == 1))
     }
+}
+
+/// Time from `from` to `to`; `None` when it is negative.
+fn span_ns(from: i64, to: i64) -> Option<u64> {
+    (to >= from).then(|| to.abs_diff(from))
 }
 
 fn text(mut value: Cursor<'_>) -> Cow<'_, str> {
@@ -161,6 +196,18 @@ mod tests {
         assert_eq!(read.member.as_deref(), Some("cmpl-ä-0-abcdef01"));
         assert_eq!((read.external.as_deref(), read.source), (None, RecordSource::Vllm));
         assert_eq!(read.trace_context(), Some((1, 10, 255, true)));
+    }
+
+    #[test]
+    fn lengths_come_from_one_clock() {
+        let (received, ended) = ((-10i64).to_le_bytes(), 20i64.to_le_bytes());
+        let mut bytes = record(&[field(KEY_RECEIVED, &received), field(KEY_ENDED, &ended)]);
+        let engine = RequestRecord::parse(&bytes).expect("a record").times();
+        let (realtime_ns, duration_ns) = (7, Some(30));
+        assert_eq!(engine, RequestTimes { realtime_ns, frontend_ns: Some(7), duration_ns });
+        bytes[1] = 4;
+        let server = RequestRecord::parse(&bytes).expect("a record").times();
+        assert_eq!(server, RequestTimes { realtime_ns: 0, frontend_ns: None, duration_ns });
     }
 
     #[test]

@@ -66,6 +66,40 @@ pub struct StepMembers<Id> {
     pub engine_step: Option<u64>,
 }
 
+/// Members of a step, counted by what they do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StepCounts {
+    /// Members in prefill.
+    pub context_requests: u32,
+    /// Their tokens.
+    pub context_tokens: u64,
+    /// Members in decode.
+    pub generation_requests: u32,
+    /// Their tokens.
+    pub generation_tokens: u64,
+    /// Whether any of them verifies draft tokens.
+    pub has_drafts: bool,
+}
+
+impl<Id> StepMembers<Id> {
+    /// Counts the members by what they do.
+    pub fn counts(&self) -> StepCounts {
+        let mut counts = StepCounts::default();
+        for member in &self.members {
+            let (requests, tokens) = match member.phase {
+                MemberPhase::Prefill => (&mut counts.context_requests, &mut counts.context_tokens),
+                MemberPhase::Decode => {
+                    (&mut counts.generation_requests, &mut counts.generation_tokens)
+                }
+            };
+            *requests += 1;
+            *tokens += u64::from(member.own_tokens);
+            counts.has_drafts |= member.drafted_tokens > 0;
+        }
+        counts
+    }
+}
+
 impl<Id> Default for StepMembers<Id> {
     fn default() -> Self {
         Self {

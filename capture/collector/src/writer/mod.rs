@@ -1,6 +1,5 @@
 //! The writer: one thread that decodes buffers, gathers rows and appends them to the file.
 
-mod batches;
 mod file;
 mod memory;
 mod output;
@@ -21,7 +20,6 @@ use underspan_cupti::{Api, Backend, CompletedBuffer, DecodeLedger, Records};
 use underspan_model::ProblemKind;
 use underspan_model::tables::{AnnotationKind, ClockAnchor, Overhead};
 
-pub use self::batches::{Batches, DeltaError, Member};
 use self::output::{Output, n_waiting};
 pub use self::rows::Rows;
 use self::steps::Steps;

@@ -61,7 +61,6 @@ pub struct Rows {
     last_stream: Option<((u32, u32, u32), StreamId)>,
     context_device: Map<u32, u32>,
     n_rows: u64,
-    n_spans: u32,
 }
 
 impl Rows {
@@ -91,7 +90,6 @@ impl Rows {
             last_stream: None,
             context_device: Map::default(),
             n_rows: 0,
-            n_spans: 0,
         }
     }
 
@@ -141,12 +139,6 @@ impl Rows {
         };
         let track = self.timeline.dimensions.counter_track(track).raw();
         self.timeline.counters.push(underspan_model::tables::Counter { time_ns, track, value });
-    }
-
-    /// The number of the next span.
-    pub(super) fn next_span_number(&mut self) -> u32 {
-        self.n_spans += 1;
-        self.n_spans - 1
     }
 
     /// Forgets texts by address, since what they belonged to may be gone.

@@ -1,17 +1,12 @@
 //! Engine steps and their members, from the hook's calls.
 
 use hashbrown::HashMap;
+use underspan_membership::{Member, MemberPhase, StepCounts, StepDecoder, StepMembers, step_flags};
 use underspan_model::tables::{Phase, Rung, Step, StepKind, StepMember};
 use underspan_model::{NONE_U32, ProblemKind, StringId};
 
-use super::batches::{Batch, Batches};
 use super::rows::Rows;
 use crate::events;
-
-const MODE_MASK: u32 = 15;
-const EMPTY: u32 = 1 << 4;
-const SPECULATIVE: u32 = 1 << 5;
-const CONTINUES: u32 = 1 << 6;
 
 /// How long an ended step may wait for its sampling before it is written.
 const SETTLE_NS: i64 = 1_000_000_000;
@@ -19,7 +14,7 @@ const SETTLE_NS: i64 = 1_000_000_000;
 /// Steps that have begun and are not yet rows.
 #[derive(Debug, Default)]
 pub(super) struct Steps {
-    batches: Batches,
+    decoder: StepDecoder<StringId>,
     open: HashMap<i64, OpenStep>,
 }
 
@@ -30,7 +25,7 @@ struct OpenStep {
     end_ns: Option<i64>,
     flags: u32,
     n_members: u32,
-    batch: Option<Batch>,
+    members: Option<StepMembers<StringId>>,
 }
 
 impl Steps {
@@ -42,34 +37,29 @@ impl Steps {
         n_members: u32,
         flags: u32,
     ) {
-        if flags & CONTINUES != 0 {
+        if flags & step_flags::CONTINUES != 0 {
             // The sampling of a step belongs to it.
             if let Some(open) = self.open.get_mut(&tid).filter(|open| open.step_id == step_id) {
                 open.end_ns = None;
                 return;
             }
         }
-        let step = OpenStep { step_id, start_ns, end_ns: None, flags, n_members, batch: None };
+        let step = OpenStep { step_id, start_ns, end_ns: None, flags, n_members, members: None };
         if let Some(before) = self.open.insert(tid, step) {
             write(rows, tid, before);
         }
     }
 
     pub(super) fn members(&mut self, rows: &mut Rows, tid: i64, delta: &[u8]) {
-        let open = self.open.get_mut(&tid);
-        let is_empty = open.as_ref().is_some_and(|open| open.flags & EMPTY != 0);
-        match self.batches.apply(delta, is_empty) {
-            Ok(batch) => {
-                if let Some(open) = open {
-                    open.batch = Some(batch);
-                }
-            }
-            Err(error) => {
-                events::want_keyframes();
-                rows.problem(ProblemKind::MalformedEvent, 1, || {
-                    format!("members of a step: at offset {}: {}", error.offset, error.what)
-                });
-            }
+        let Some(open) = self.open.get_mut(&tid) else {
+            // Nothing tells how many there must be, and what follows builds upon them.
+            self.decoder.lose_track();
+            malformed(rows, || "members without a step that has begun".to_owned());
+            return;
+        };
+        match self.decoder.apply(open.flags, open.n_members, delta, |name| rows.intern(name)) {
+            Ok(members) => open.members = Some(members.clone()),
+            Err(error) => malformed(rows, || format!("members of a step: {error}")),
         }
     }
 
@@ -96,79 +86,96 @@ impl Steps {
     }
 }
 
+/// Counts members that cannot be read, and asks the hook to start over.
+fn malformed(rows: &mut Rows, example: impl FnOnce() -> String) {
+    events::want_keyframes();
+    rows.problem(ProblemKind::MalformedEvent, 1, example);
+}
+
 fn write(rows: &mut Rows, tid: i64, step: OpenStep) {
     let Some(end_ns) = step.end_ns else {
         rows.problem(ProblemKind::OpenRange, 1, || format!("step {}", step.step_id));
         return;
     };
-    let is_known = step.batch.is_some();
-    let batch = step.batch.unwrap_or_default();
     let process = rows.process().raw();
-    let thread = rows.thread(tid);
-    let prefill = batch.members.iter().filter(|member| member.is_prefill);
-    let (n_prefill, prefill_tokens) =
-        prefill.fold((0_u32, 0_u64), |(n, sum), m| (n + 1, sum + u64::from(m.own_tokens)));
-    let tokens: u64 = batch.members.iter().map(|member| u64::from(member.own_tokens)).sum();
-    let n_decode = batch.members.len() as u32 - n_prefill;
+    let counts = step.members.as_ref().map(StepMembers::counts);
     let mut row = Step {
         start_ns: step.start_ns,
         duration_ns: end_ns.saturating_sub(step.start_ns).max(0) as u64,
         step_id: step.step_id,
         process,
-        thread,
-        kind: kind_of(step.flags, n_prefill, n_decode).code(),
+        thread: rows.thread(tid),
+        kind: kind_of(step.flags, counts).code(),
         rung: Rung::ExactHook.code(),
         ..Step::default()
     };
-    if is_known {
-        row.context_requests = n_prefill;
-        row.context_tokens = prefill_tokens;
-        row.generation_requests = n_decode;
-        row.generation_tokens = tokens - prefill_tokens;
-    } else {
-        // How many there were is known, who they were is not.
-        row.rung = Rung::Counts.code();
-        row.generation_requests = step.n_members;
+    match counts {
+        Some(counts) => {
+            row.context_requests = counts.context_requests;
+            row.context_tokens = counts.context_tokens;
+            row.generation_requests = counts.generation_requests;
+            row.generation_tokens = counts.generation_tokens;
+        }
+        None => {
+            // How many there were is known, who they were is not.
+            row.rung = Rung::Counts.code();
+            row.generation_requests = step.n_members;
+        }
     }
     rows.timeline.steps.push(row);
-    let member = |request: StringId, own_tokens, computed_tokens, phase: Phase| StepMember {
-        process,
-        step_id: step.step_id,
-        request: request.raw(),
-        own_tokens,
-        computed_tokens,
-        phase: phase.code(),
-        ..StepMember::default()
-    };
-    for m in &batch.members {
-        let phase = if m.is_prefill { Phase::Prefill } else { Phase::Decode };
-        let request = rows.intern(&m.request);
-        let row = member(request, m.own_tokens, m.computed_tokens, phase);
-        rows.timeline.step_members.push(row);
+    let members = step.members.unwrap_or_default();
+    let owner = StepMember { process, step_id: step.step_id, ..StepMember::default() };
+    rows.timeline.step_members.reserve(members.members.len());
+    for member in &members.members {
+        rows.timeline.step_members.push(row_of(owner, member));
     }
-    let events = [(batch.preempted, Phase::Preempted), (batch.finished, Phase::Finished)];
-    for (requests, phase) in events {
+    for (phase, requests) in
+        [(Phase::Preempted, &members.preempted), (Phase::Finished, &members.finished)]
+    {
         for request in requests {
-            let request = rows.intern(&request);
-            rows.timeline.step_members.push(member(request, 0, NONE_U32, phase));
+            rows.timeline.step_members.push(StepMember {
+                request: request.raw(),
+                own_tokens: 0,
+                phase: phase.code(),
+                ..owner
+            });
         }
     }
 }
 
-fn kind_of(flags: u32, n_prefill: u32, n_decode: u32) -> StepKind {
-    if flags & EMPTY != 0 {
+fn row_of(owner: StepMember, member: &Member<StringId>) -> StepMember {
+    let phase = match member.phase {
+        MemberPhase::Prefill => Phase::Prefill,
+        MemberPhase::Decode => Phase::Decode,
+    };
+    StepMember {
+        request: member.request.raw(),
+        own_tokens: member.own_tokens,
+        computed_tokens: u32::try_from(member.computed_tokens).unwrap_or(NONE_U32 - 1),
+        phase: phase.code(),
+        ..owner
+    }
+}
+
+/// What a step did: by its members, and where those are not known by what the engine calls it.
+fn kind_of(flags: u32, counts: Option<StepCounts>) -> StepKind {
+    if flags & step_flags::EMPTY != 0 {
         return StepKind::Empty;
     }
-    if flags & SPECULATIVE != 0 {
+    let has_drafts = counts.is_some_and(|counts| counts.has_drafts);
+    if has_drafts || flags & step_flags::SPECULATIVE != 0 {
         return StepKind::Speculative;
     }
-    match (flags & MODE_MASK, n_prefill, n_decode) {
-        (1, ..) => StepKind::Prefill,
-        (2, ..) => StepKind::Decode,
-        (3, ..) => StepKind::Mixed,
-        (_, 0, 0) => StepKind::Unknown,
-        (_, 0, _) => StepKind::Decode,
-        (_, _, 0) => StepKind::Prefill,
-        _ => StepKind::Mixed,
+    match counts.map(|counts| (counts.context_requests, counts.generation_requests)) {
+        Some((0, 0)) => StepKind::Empty,
+        Some((_, 0)) => StepKind::Prefill,
+        Some((0, _)) => StepKind::Decode,
+        Some(_) => StepKind::Mixed,
+        None => match flags & step_flags::MODE_MASK {
+            step_flags::MODE_PREFILL => StepKind::Prefill,
+            step_flags::MODE_DECODE => StepKind::Decode,
+            step_flags::MODE_MIXED => StepKind::Mixed,
+            _ => StepKind::Unknown,
+        },
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use underspan_membership::{
-    Frame, Member, MemberPhase, RecordSource, RequestRecord, StepBegin, StepDecoder, StepEnd,
-    StepMembers, step_flags,
+    Frame, Member, MemberPhase, RequestRecord, StepBegin, StepDecoder, StepEnd, StepMembers,
+    step_flags,
 };
 use underspan_model::tables::{
     ClockAnchor, Phase, Property, RequestIdentity, Rung, Step, StepKind, StepMember,
@@ -211,15 +211,9 @@ impl<'a> Rows<'a> {
         let mut name = |text: &Option<std::borrow::Cow<'_, str>>| {
             text.as_deref().map_or(NONE_U32, |text| self.timeline.strings.intern(text).raw())
         };
-        let received = record.received_ns;
-        // The record was made when the engine took the request, or at the end where none did.
-        let is_unnamed = record.source == RecordSource::Asgi;
-        let since_received = received.and_then(|at| span_ns(at, record.monotonic_ns));
+        let times = record.times();
         let row = RequestIdentity {
-            time_ns: match since_received {
-                Some(since) if is_unnamed => record.realtime_ns.saturating_sub_unsigned(since),
-                _ => record.realtime_ns,
-            },
+            time_ns: times.realtime_ns,
             request: name(&record.member),
             external: name(&record.external),
             http_request: name(&record.x_request_id),
@@ -227,11 +221,8 @@ impl<'a> Rows<'a> {
             trace_id_low,
             parent_span_id,
             is_sampled: is_sampled.into(),
-            frontend_ns: since_received.filter(|_| !is_unnamed).unwrap_or(NONE_U64),
-            duration_ns: received
-                .zip(record.ended_ns)
-                .and_then(|(received, ended)| span_ns(received, ended))
-                .unwrap_or(NONE_U64),
+            frontend_ns: times.frontend_ns.unwrap_or(NONE_U64),
+            duration_ns: times.duration_ns.unwrap_or(NONE_U64),
             process: self.process.raw(),
         };
         self.timeline.request_identities.push(row);
@@ -279,23 +270,15 @@ impl<'a> Rows<'a> {
 
 /// Kind and counts of a step.
 fn describe(step: &mut Step, flags: u32, members: &StepMembers<StringId>) {
-    let mut prefill = (0u32, 0u64);
-    let mut decode = (0u32, 0u64);
-    let mut drafted = false;
-    for member in &members.members {
-        let side = match member.phase {
-            MemberPhase::Prefill => &mut prefill,
-            MemberPhase::Decode => &mut decode,
-        };
-        side.0 += 1;
-        side.1 += u64::from(member.own_tokens);
-        drafted |= member.drafted_tokens > 0;
-    }
-    (step.context_requests, step.context_tokens) = prefill;
-    (step.generation_requests, step.generation_tokens) = decode;
-    let kind = match (flags & step_flags::EMPTY != 0, prefill.0, decode.0) {
+    let counts = members.counts();
+    step.context_requests = counts.context_requests;
+    step.context_tokens = counts.context_tokens;
+    step.generation_requests = counts.generation_requests;
+    step.generation_tokens = counts.generation_tokens;
+    let is_empty = flags & step_flags::EMPTY != 0;
+    let kind = match (is_empty, counts.context_requests, counts.generation_requests) {
         (true, ..) | (_, 0, 0) => StepKind::Empty,
-        _ if drafted => StepKind::Speculative,
+        _ if counts.has_drafts => StepKind::Speculative,
         (_, _, 0) => StepKind::Prefill,
         (_, 0, _) => StepKind::Decode,
         _ => StepKind::Mixed,
