@@ -1,0 +1,34 @@
+//! Starts a process with the collector in it, looks after both, and gathers what was recorded.
+//!
+//! [`record`] runs a command: it sets the variables that have CUDA, NVTX and Python load the
+//! collector and its hook ([`injection`]), passes signals and the exit code through
+//! ([`Supervised`]), asks every collector for its state through its control socket ([`Fleet`]),
+//! arms and stops them when [`Plan`] says so, and hands the files of all processes to its
+//! [`Observer`]. Nothing in here ends, slows or refuses the command: what goes wrong is a note.
+
+mod control;
+mod error;
+mod files;
+mod fleet;
+mod injection;
+mod observer;
+mod options;
+mod plan;
+mod process_tree;
+mod record;
+mod session;
+mod signals;
+mod supervised;
+
+pub use control::{ControlError, Status, ask, status};
+pub use error::LaunchError;
+pub use files::{Files, HOOK_FILES, find_collector, unpack_hook};
+pub use fleet::{Fleet, Totals};
+pub use injection::{Injection, injection};
+pub use observer::Observer;
+pub use options::{Kinds, Mode, RecordOptions};
+pub use plan::{Action, Plan, StopReason};
+pub use process_tree::{ProcessFacts, ProcessTree};
+pub use record::{Recorded, record};
+pub use session::{Pieces, Session};
+pub use supervised::{Ending, Supervised};

@@ -1,0 +1,211 @@
+//! Runs a command and records it.
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    Action, Ending, Files, Fleet, LaunchError, Mode, Observer, Plan, ProcessTree, RecordOptions,
+    Session, StopReason, Supervised, find_collector, injection, unpack_hook,
+};
+
+/// Time between two looks for new processes.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Time between two questions to all collectors.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+/// How long processes may take to end after the command.
+const SETTLE_LIMIT: Duration = Duration::from_secs(2);
+/// How long a collector may take to stop.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// How the command ended.
+    pub ending: Ending,
+}
+
+/// Runs a command and records it. What prevents recording is noted, and the command runs without.
+///
+/// # Errors
+/// When the command cannot be started, or another tool's injection is in the way.
+pub fn record(
+    options: &RecordOptions,
+    observer: &mut dyn Observer,
+) -> Result<Recorded, LaunchError> {
+    let prepared = prepare(options);
+    let (session, variables) = match prepared {
+        Ok((session, injection)) => {
+            injection.notes.iter().for_each(|note| observer.note(note));
+            (Some(session), injection.variables)
+        }
+        Err(error @ (LaunchError::OtherTool { .. } | LaunchError::NoCommand)) => return Err(error),
+        Err(error) => {
+            observer.note(&format!("not recording: {error}"));
+            (None, Vec::new())
+        }
+    };
+    let started = Supervised::start(&options.command, &variables);
+    let mut command = match started {
+        Ok(command) => command,
+        Err(error) => {
+            if let Some(pieces) = session.and_then(|session| session.pieces().ok()) {
+                let _ = pieces.remove();
+            }
+            return Err(error);
+        }
+    };
+    if let Some(session) = session {
+        let mut recording = Recording::new(options, session, command.pid());
+        recording.follow(&mut command, observer)?;
+    }
+    loop {
+        if let Some(ending) = command.wait(Duration::from_secs(3600))? {
+            return Ok(Recorded { ending });
+        }
+    }
+}
+
+fn prepare(options: &RecordOptions) -> Result<(Session, crate::Injection), LaunchError> {
+    if options.command.is_empty() {
+        return Err(LaunchError::NoCommand);
+    }
+    let collector = find_collector()?;
+    let session = Session::create(&options.output)?;
+    let prepared = unpacked(options, &session).and_then(|hook| {
+        let files = Files { collector, hook };
+        injection(|name| std::env::var_os(name), options, &files, &session)
+    });
+    match prepared {
+        Ok(injection) => Ok((session, injection)),
+        Err(error) => {
+            if let Ok(pieces) = session.pieces() {
+                let _ = pieces.remove();
+            }
+            Err(error)
+        }
+    }
+}
+
+fn unpacked(
+    options: &RecordOptions,
+    session: &Session,
+) -> Result<Option<std::path::PathBuf>, LaunchError> {
+    if options.without_hook {
+        return Ok(None);
+    }
+    let folder = session.sockets_dir().join("hook");
+    unpack_hook(&folder).map_err(LaunchError::at(&folder))?;
+    Ok(Some(folder))
+}
+
+struct Recording {
+    plan: Plan,
+    mode: Mode,
+    session: Session,
+    fleet: Fleet,
+    processes: ProcessTree,
+    started: Instant,
+    last_asked: Option<Instant>,
+    arms_new: bool,
+}
+
+impl Recording {
+    fn new(options: &RecordOptions, session: Session, root: u32) -> Self {
+        Self {
+            plan: Plan::of(options),
+            mode: options.mode,
+            fleet: Fleet::new(session.sockets_dir()),
+            session,
+            processes: ProcessTree::new(root),
+            started: Instant::now(),
+            last_asked: None,
+            arms_new: options.delay.is_some_and(|delay| !delay.is_zero()),
+        }
+    }
+
+    /// Looks after the collectors until the command ends.
+    fn follow(
+        &mut self,
+        command: &mut Supervised,
+        observer: &mut dyn Observer,
+    ) -> Result<(), LaunchError> {
+        let mut is_recording = !self.arms_new;
+        let mut is_over = false;
+        loop {
+            let limit = self.plan.next_change(self.started.elapsed()).unwrap_or(LOOK_EVERY);
+            let ending = command.wait(limit.min(LOOK_EVERY))?;
+            let new = self.fleet.discover();
+            new.iter().for_each(|pid| self.processes.add(*pid));
+            if ending.is_some() {
+                if !is_over {
+                    self.settle();
+                    self.stop(observer);
+                }
+                return Ok(());
+            }
+            self.look(observer);
+            let bytes = self.fleet.totals(Duration::ZERO).bytes_written;
+            match self.plan.action(self.started.elapsed(), bytes) {
+                Action::Wait => {}
+                Action::Record if self.arms_new => {
+                    let whom = if is_recording { new } else { self.fleet.running() };
+                    is_recording = true;
+                    self.tell(&whom, "arm", observer);
+                }
+                Action::Record => {}
+                Action::Stop(reason) if !is_over => {
+                    is_over = true;
+                    observer.note(match reason {
+                        StopReason::Duration => "the time is over; the command runs on",
+                        StopReason::Size => "the size is reached; the command runs on",
+                    });
+                    self.stop(observer);
+                }
+                // Processes that start now would record by themselves.
+                Action::Stop(_) => self.tell(&new, "disarm", observer),
+            }
+        }
+    }
+
+    fn look(&mut self, observer: &mut dyn Observer) {
+        if self.last_asked.is_some_and(|last| last.elapsed() < ASK_EVERY) {
+            return;
+        }
+        self.last_asked = Some(Instant::now());
+        for (pid, trouble) in self.fleet.refresh() {
+            observer.note(&format!("process {pid} does not record: {trouble}"));
+        }
+        observer.progress(&self.fleet.totals(self.started.elapsed()));
+    }
+
+    fn tell(&self, pids: &[u32], line: &str, observer: &mut dyn Observer) {
+        for (pid, error) in self.fleet.ask_each(pids, |_| line.to_owned(), STOP_LIMIT) {
+            observer.note(&format!("process {pid}: {line}: {error}"));
+        }
+    }
+
+    /// Gives processes that end with the command the time to complete their files. Others may run
+    /// on.
+    fn settle(&mut self) {
+        let deadline = Instant::now() + SETTLE_LIMIT;
+        while self.fleet.n_alive() > 0 && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self.fleet.discover();
+    }
+
+    /// Has everybody who still runs complete its files, and hands them over.
+    fn stop(&mut self, observer: &mut dyn Observer) {
+        let running = self.fleet.running();
+        self.fleet.refresh();
+        if self.mode == Mode::Ring {
+            self.tell(&running, "flush", observer);
+        }
+        self.tell(&running, "disarm", observer);
+        self.fleet.refresh();
+        observer.progress(&self.fleet.totals(self.started.elapsed()));
+        match self.session.pieces() {
+            Ok(pieces) => observer.complete(&pieces, &self.processes),
+            Err(error) => observer.note(&format!("the recording is lost: {error}")),
+        }
+    }
+}
