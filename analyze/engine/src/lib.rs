@@ -18,6 +18,7 @@ mod occupancy;
 mod percentile;
 mod precision;
 mod queue_depth;
+mod requests;
 mod stats;
 mod steps;
 mod summary;
@@ -46,6 +47,10 @@ pub use precision::{
     PrecisionVerdict, WideMultiply, WideReason,
 };
 pub use queue_depth::{DepthBin, QueueDepth};
+pub use requests::{
+    ClockQuality, Evidence, Membership, Part, PartKind, Request, RequestOptions, RequestOrigin,
+    RequestStep, RequestTokens, Requests, Stage, StageKind, StepMember,
+};
 pub use stats::{
     DurationStats, KernelStats, NamedStats, ShapeStats, annotation_stats, api_call_stats,
     cpu_op_stats,
