@@ -3,6 +3,8 @@
 use std::io;
 use std::process::ExitCode;
 
+use underspan_launcher::Ending;
+
 use crate::terminal;
 
 /// How a command that did not fail ended.
@@ -12,6 +14,8 @@ pub(crate) enum Outcome {
     Done,
     /// Done, and what was checked did not pass.
     Objection,
+    /// A command that was run ended like this, and so shall this one.
+    Ending(Ending),
 }
 
 /// The process's exit code; an error is printed on standard error in one line.
@@ -19,6 +23,8 @@ pub(crate) fn code_of(result: anyhow::Result<Outcome>) -> ExitCode {
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Objection) => ExitCode::from(1),
+        // A code that does not fit in a byte is none that a process can have ended with.
+        Ok(Outcome::Ending(ending)) => ExitCode::from(u8::try_from(ending.imitate()).unwrap_or(2)),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             terminal::error(&one_line(&format!("{error:#}")));

@@ -9,7 +9,7 @@ use crate::config::{Config, Mode};
 use crate::process::{at_exit, at_fork, complain, pin, spawn_quiet};
 use crate::recorder::{ArmError, Recorder};
 use crate::writer::{Command, WriterHandle};
-use crate::{control, events, sink};
+use crate::{chain, control, events, sink};
 
 /// Everything the collector consists of.
 #[derive(Debug)]
@@ -45,6 +45,9 @@ pub(crate) fn start(with_cuda: bool) {
     }
     if with_cuda && matches!(collector.config.mode, Mode::Stream | Mode::Ring) {
         collector.arm_at_start();
+    }
+    if let Some(path) = collector.config.chain.as_deref().filter(|_| with_cuda) {
+        chain::start(path);
     }
 }
 

@@ -76,6 +76,10 @@ pub struct Config {
     pub nvtx: bool,
     /// Most buffers on each device; `None` leaves CUPTI's choice.
     pub device_buffer_limit: Option<usize>,
+    /// Another tool's injection library, to be loaded as well.
+    pub chain: Option<PathBuf>,
+    /// Most that recording may cost, in thousandths of one core.
+    pub overhead_budget: Option<u32>,
     /// Settings that were not understood, in words.
     pub complaints: Vec<String>,
 }
@@ -129,6 +133,11 @@ impl Config {
         let takeover_ms = reader.parsed("UNDERSPAN_TAKEOVER_MS", 5000, number(1, 3_600_000));
         let device_buffer_limit = reader
             .parsed("UNDERSPAN_DEVICE_BUFFER_LIMIT", None, |text| text.parse().ok().map(Some));
+        let overhead_budget = reader.parsed("UNDERSPAN_OVERHEAD_BUDGET", None, |text| {
+            let percent = text.trim_end_matches('%').parse::<f64>().ok();
+            let percent = percent.filter(|percent| (0.1..=10_000.0).contains(percent))?;
+            Some(Some((percent * 10.0) as u32))
+        });
         let path = |name| variable(name).filter(|value| !value.is_empty());
         let output = path("UNDERSPAN_OUTPUT").unwrap_or_else(|| "underspan-%p.uspan".into());
         let socket = path("UNDERSPAN_SOCKET").map(|pattern| expand(pattern, pid));
@@ -149,6 +158,8 @@ impl Config {
             exit_within: Duration::from_millis(exit_ms),
             takeover_after: Duration::from_millis(takeover_ms),
             nvtx,
+            chain: path("UNDERSPAN_CHAIN").map(PathBuf::from),
+            overhead_budget,
             device_buffer_limit,
             complaints,
         }

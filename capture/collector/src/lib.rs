@@ -17,6 +17,7 @@
 //! - A forked child does nothing; a spawned one loads its own copy and writes its own file.
 //! - Nothing here ends the process, writes to its standard output, or calls `cuptiFinalize`.
 
+mod chain;
 mod collector;
 pub mod config;
 pub mod control;

@@ -259,6 +259,39 @@ impl Recorder {
         self.enable(backend)
     }
 
+    /// Records less from now on, because of `why`: first without calls of the host, then graphs as
+    /// wholes, then nothing.
+    pub fn give_up_detail(&mut self, why: &str, writer: &WriterHandle) {
+        if !self.is_armed() {
+            return;
+        }
+        let (kinds, what) = match (self.kinds.api_calls, self.kinds.graph_nodes) {
+            (true, graph_nodes) => {
+                (Some(KindSet { api_calls: false, graph_nodes }), "calls of the host")
+            }
+            (false, true) => (Some(KindSet::LITE), "single nodes of graphs"),
+            (false, false) => (None, "anything"),
+        };
+        let text = format!("{why}, more than it may: {what} was given up");
+        match kinds {
+            Some(kinds) => {
+                // From nodes to wholes CUPTI can go, once.
+                self.graph_nodes = Some(kinds.graph_nodes);
+                let text = match self.set_kinds(kinds) {
+                    Ok(()) => text,
+                    Err(error) => format!("{text}; {}", error.text),
+                };
+                writer.send(Command::Problem(ProblemKind::MissingEvidence, 1, text));
+                let name = self.kinds.name().to_owned();
+                writer.send(Command::Property("collector.kinds_reduced_to".to_owned(), name));
+            }
+            None => {
+                writer.send(Command::Problem(ProblemKind::CollectionGap, 1, text));
+                self.disarm(writer);
+            }
+        }
+    }
+
     /// Has CUPTI deliver complete buffers, and looks for signs of another profiler.
     pub fn flush(&mut self, writer: &WriterHandle) {
         if !self.is_armed() {

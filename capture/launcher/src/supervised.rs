@@ -10,8 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, kill_process, setrlimit, waitid,
+};
+use signal_hook::consts::{SIGINT, SIGKILL, SIGTERM};
 
 use crate::LaunchError;
 use crate::signals::{Came, Signals};
@@ -113,6 +115,22 @@ impl Ending {
             Self::Code(code) => code,
             Self::Signal(signal) => 128 + signal,
         }
+    }
+
+    /// Ends this process by the same signal, if it was one, so that whoever waits sees what it
+    /// would see of the command. Otherwise, and when that has no effect, answers the exit code.
+    pub fn imitate(self) -> i32 {
+        if let Self::Signal(signal) = self {
+            // One core file of the same death is enough.
+            let none = Rlimit { current: Some(0), maximum: Some(0) };
+            let _ = setrlimit(Resource::Core, none);
+            let own = rustix::process::getpid();
+            if signal == SIGKILL {
+                let _ = kill_process(own, Signal::KILL);
+            }
+            let _ = signal_hook::low_level::emulate_default_handler(signal);
+        }
+        self.code()
     }
 
     fn of(status: ExitStatus) -> Self {

@@ -23,6 +23,7 @@ mod string_table;
 pub mod tables;
 mod timeline;
 mod units;
+mod window;
 
 pub use capture_info::{CaptureInfo, ClockDomain};
 pub use column::{ColumnMut, ColumnRef, ColumnSpec, ColumnType, Reference};

@@ -1,11 +1,13 @@
 //! Arguments as typed. The doc comments are the help.
 
+mod amount;
 mod analyze;
 mod classify;
 mod completions;
 mod diff;
 mod import;
 mod info;
+mod record;
 mod recover;
 mod stats;
 mod verify;
@@ -20,6 +22,7 @@ pub(crate) use completions::CompletionsArgs;
 pub(crate) use diff::{DiffArgs, DiffFormat};
 pub(crate) use import::ImportArgs;
 pub(crate) use info::{InfoArgs, InfoFormat};
+pub(crate) use record::RecordArgs;
 pub(crate) use recover::RecoverArgs;
 pub(crate) use stats::{StatsArgs, StatsFormat};
 pub(crate) use verify::VerifyArgs;
@@ -27,7 +30,7 @@ pub(crate) use verify::VerifyArgs;
 /// Why was this request slow: model, runtime, hardware, or outside?
 ///
 /// underspan reads what a GPU did (PyTorch profiler traces, Nsight Systems exports, its own .uspan
-/// captures) and reports where the time went.
+/// captures) and reports where the time went; `record` makes such captures.
 #[derive(Debug, Parser)]
 #[command(name = "underspan", version, max_term_width = 100, after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -40,6 +43,7 @@ pub(crate) struct Args {
 
 const EXAMPLES: &str = "\
 EXAMPLES
+  underspan record -o cap.uspan -- vllm serve …  what a server does on the GPU
   underspan analyze trace.json.gz              what the GPU did and where the time went
   underspan info trace.json.gz --format json   the same as exact numbers
   underspan import rank*.json.gz -o run.uspan  one compact file out of many
@@ -76,6 +80,7 @@ pub(crate) enum Color {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Record(RecordArgs),
     Info(InfoArgs),
     Analyze(AnalyzeArgs),
     Stats(StatsArgs),

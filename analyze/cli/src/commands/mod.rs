@@ -7,6 +7,7 @@ mod declared;
 mod diff;
 mod import;
 mod info;
+mod record;
 mod recover;
 mod stats;
 mod verify;
@@ -23,6 +24,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     use_threads(&args.global)?;
     let global = &args.global;
     match &args.command {
+        Command::Record(args) => record::run(args),
         Command::Info(args) => info::run(args, global),
         Command::Analyze(args) => analyze::run(args, global),
         Command::Stats(args) => stats::run(args, global),

@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "waits with poll")]
 
 mod command;
+mod governor;
 mod socket;
 
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -9,6 +10,7 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 pub use self::command::{Answer, Request};
+use self::governor::Governor;
 pub(crate) use self::socket::ControlSocket;
 use crate::collector::Collector;
 use crate::config::Config;
@@ -51,6 +53,7 @@ pub(crate) fn run(collector: &'static Collector, socket: Option<ControlSocket>) 
     let now = Instant::now();
     let (mut next_flush, mut next_anchor, mut next_arm) = (now, now, now);
     let mut arm_attempts = 0;
+    let mut governor = config.overhead_budget.map(Governor::new);
     while !collector.is_ending() {
         let now = Instant::now();
         let mut wake_at = now + IDLE;
@@ -67,6 +70,7 @@ pub(crate) fn run(collector: &'static Collector, socket: Option<ControlSocket>) 
                 next_flush = now + config.flush_every;
                 if let Some(writer) = collector.writer() {
                     collector.recorder().flush(writer);
+                    keep_to_budget(collector, governor.as_mut());
                 }
             }
             if now >= next_anchor {
@@ -85,6 +89,16 @@ pub(crate) fn run(collector: &'static Collector, socket: Option<ControlSocket>) 
     LISTENER.store(-1, Ordering::Release);
     drop(socket);
     collector.end();
+}
+
+/// Gives up detail when recording costs more than it may.
+fn keep_to_budget(collector: &Collector, governor: Option<&mut Governor>) {
+    let (Some(governor), Some(writer)) = (governor, collector.writer()) else { return };
+    let cost_ns = callback_cost().0 + writer.progress().cpu_ns.load(Ordering::Relaxed);
+    if let Some(permille) = governor.look(Instant::now(), cost_ns) {
+        let cost = format!("recording took {}.{} % of a core", permille / 10, permille % 10);
+        collector.recorder().give_up_detail(&cost, writer);
+    }
 }
 
 /// Has the control thread look up.

@@ -77,6 +77,7 @@ impl Rows {
             ..Default::default()
         });
         let process = timeline.dimensions.process_id(source, i64::from(pid));
+        describe_process(&mut timeline, process);
         Self {
             timeline,
             source,
@@ -450,6 +451,25 @@ impl Rows {
         if let Some(slot) = devices.memory_bytes.get_mut(id) {
             *slot = r.memory_bytes;
         }
+    }
+}
+
+/// Writes down what this process knows of itself: its name, its parent, its rank.
+fn describe_process(timeline: &mut Timeline, process: ProcessId) {
+    let name = std::fs::read_to_string("/proc/self/comm").unwrap_or_default();
+    let name = timeline.strings.intern(name.trim_end()).raw();
+    let ranks = ["RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK"];
+    let rank = ranks.iter().find_map(|name| std::env::var(name).ok()?.parse::<u32>().ok());
+    let processes = &mut timeline.dimensions.processes;
+    let at = process.index();
+    if let Some(slot) = processes.name.get_mut(at) {
+        *slot = name;
+    }
+    if let Some(slot) = processes.parent_pid.get_mut(at) {
+        *slot = i64::from(std::os::unix::process::parent_id());
+    }
+    if let (Some(slot), Some(rank)) = (processes.rank.get_mut(at), rank) {
+        *slot = rank;
     }
 }
 

@@ -39,6 +39,8 @@ define_table! {
     name: u32 = NONE_U32 => String,
     /// Rank in its distributed job; [`NONE_U32`] when it is in none.
     rank: u32 = NONE_U32,
+    /// Process id of its parent; [`NONE_I64`](crate::NONE_I64) when unknown.
+    parent_pid: i64 = crate::NONE_I64,
 }
 
 define_table! {

@@ -1,0 +1,173 @@
+//! Many pieces, one capture.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use underspan_import::{ImportOptions, Imported, NoProgress, import_paths};
+use underspan_launcher::{Pieces, ProcessTree};
+use underspan_model::tables::{Process, Source};
+use underspan_model::{Bytes, NONE_I64, NONE_U32, ProblemKind, StringId, Timeline, Trust};
+use underspan_native::WriteOptions;
+
+/// A stretch of time: rows outside are left out. Nanoseconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Window {
+    pub(crate) start_ns: i64,
+    pub(crate) end_ns: i64,
+}
+
+/// What became of the pieces.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gathered {
+    n_events: u64,
+    n_processes: usize,
+    n_lost: u64,
+    written_bytes: u64,
+    trust: Trust,
+}
+
+/// Joins the pieces into one capture at `output`, which appears only when it is whole.
+pub(crate) fn gather(
+    pieces: &Pieces,
+    processes: &ProcessTree,
+    output: &Path,
+    window: Option<Window>,
+) -> Result<Gathered> {
+    let mut inputs = pieces.captures.clone();
+    for ring in &pieces.rings {
+        inputs.extend(joined_ring(ring, &pieces.folder)?);
+    }
+    inputs.extend(pieces.others.iter().cloned());
+    let (mut timeline, failed) = import_all(inputs)?;
+    for (path, reason) in failed {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        timeline.problems.record(ProblemKind::UnreadableFile, &name, 1, || reason);
+    }
+    if let Some(window) = window {
+        timeline.keep_between(window.start_ns, window.end_ns);
+    }
+    name_processes(&mut timeline, processes);
+    let written_bytes = write_whole(output, &timeline)?;
+    let losses = timeline.problems.iter();
+    let losses = losses.filter(|p| p.kind.severity() >= underspan_model::Severity::Loss);
+    let mut pids: Vec<_> = timeline.dimensions.processes.pid.clone();
+    pids.sort_unstable();
+    pids.dedup();
+    Ok(Gathered {
+        n_events: timeline.event_count(),
+        n_processes: pids.len(),
+        n_lost: losses.map(|problem| problem.count).sum(),
+        written_bytes,
+        trust: timeline.problems.trust(),
+    })
+}
+
+impl Gathered {
+    /// One line for a person.
+    pub(crate) fn summary(&self, output: &Path) -> String {
+        format!(
+            "underspan: {}: {} events of {} processes in {}, {} lost, trust {}; next: underspan analyze {0}",
+            output.display(),
+            self.n_events,
+            self.n_processes,
+            Bytes::new(self.written_bytes),
+            self.n_lost,
+            self.trust.as_str(),
+        )
+    }
+}
+
+/// Reads everything that can be read; answers what could not, and why.
+fn import_all(mut inputs: Vec<PathBuf>) -> Result<(Timeline, Vec<(PathBuf, String)>)> {
+    let mut failed: Vec<(PathBuf, String)> = Vec::new();
+    // A process that was killed before its first flush leaves an empty file.
+    inputs.retain(|path| std::fs::metadata(path).is_ok_and(|file| file.len() > 0));
+    loop {
+        let first = failed.first().map(|(_, reason)| reason.as_str()).unwrap_or("no data came");
+        ensure!(!inputs.is_empty(), "nothing that was recorded can be read: {first}");
+        match import_paths(&inputs, &ImportOptions::default(), &NoProgress) {
+            Ok(Imported { timeline, .. }) => return Ok((timeline, failed)),
+            Err(error) => {
+                let path = error.path().to_owned();
+                let before = inputs.len();
+                inputs.retain(|input| *input != path);
+                if inputs.len() == before {
+                    return Err(error).context("cannot join what was recorded");
+                }
+                failed.push((path, error.to_string()));
+            }
+        }
+    }
+}
+
+/// The segments of a ring as one file; none when there are no segments.
+fn joined_ring(ring: &Path, folder: &Path) -> Result<Option<PathBuf>> {
+    let segments = Pieces::segments(ring)?;
+    if segments.is_empty() {
+        return Ok(None);
+    }
+    let readable = segments.iter().filter(|path| underspan_native::read_timeline(path).is_ok());
+    let timeline = underspan_native::read_segments(readable)?;
+    let name = ring.file_name().unwrap_or_default().to_string_lossy();
+    let path = folder.join(format!("{name}.ring.uspan"));
+    underspan_native::write_timeline(&path, &timeline, &WriteOptions::default())?;
+    Ok(Some(path))
+}
+
+/// Fills in names and parents, and adds the processes that connect the recorded ones.
+fn name_processes(timeline: &mut Timeline, tree: &ProcessTree) {
+    let mut known: HashMap<i64, ()> = HashMap::new();
+    for at in 0..timeline.dimensions.processes.len() {
+        let pid = timeline.dimensions.processes.pid[at];
+        known.insert(pid, ());
+        let Some(facts) = u32::try_from(pid).ok().and_then(|pid| tree.processes.get(&pid)) else {
+            continue;
+        };
+        let name = timeline.strings.intern(&facts.name).raw();
+        let processes = &mut timeline.dimensions.processes;
+        if processes.name[at] == NONE_U32 {
+            processes.name[at] = name;
+        }
+        if processes.parent_pid[at] == NONE_I64 {
+            processes.parent_pid[at] = i64::from(facts.parent);
+        }
+    }
+    let missing: Vec<_> =
+        tree.processes.iter().filter(|(pid, _)| !known.contains_key(&i64::from(**pid))).collect();
+    if missing.is_empty() {
+        return;
+    }
+    let name = timeline.strings.intern("processes").raw();
+    let format = timeline.strings.intern("launcher").raw();
+    let source = timeline.dimensions.add_source(Source { name, format, ..Source::default() }).raw();
+    for (pid, facts) in missing {
+        let name = timeline.strings.intern(&facts.name).raw();
+        debug_assert_ne!(StringId::from_raw(name), StringId::NONE);
+        timeline.dimensions.processes.push(Process {
+            source,
+            pid: i64::from(*pid),
+            name,
+            parent_pid: i64::from(facts.parent),
+            ..Process::default()
+        });
+    }
+}
+
+/// Writes beside `output` and renames: a capture is there as a whole or not at all.
+fn write_whole(output: &Path, timeline: &Timeline) -> Result<u64> {
+    let mut beside = output.as_os_str().to_owned();
+    beside.push(".incomplete");
+    let beside = PathBuf::from(beside);
+    let written = underspan_native::write_timeline(&beside, timeline, &WriteOptions::default())
+        .map_err(anyhow::Error::from)
+        .and_then(|_| {
+            let bytes = std::fs::metadata(&beside)?.len();
+            std::fs::rename(&beside, output)?;
+            Ok(bytes)
+        });
+    if written.is_err() {
+        let _ = std::fs::remove_file(&beside);
+    }
+    written.with_context(|| format!("{}: cannot be written", output.display()))
+}

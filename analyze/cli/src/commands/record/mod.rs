@@ -1,0 +1,102 @@
+//! `underspan record`.
+
+mod gather;
+mod progress;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use underspan_launcher::{Observer, Pieces, ProcessTree, RecordOptions, Totals};
+
+use super::import::ensure_writable;
+use crate::args::RecordArgs;
+use crate::exit::Outcome;
+use crate::terminal;
+
+pub(super) use gather::{Window, gather};
+pub(super) use progress::ProgressLine;
+
+pub(super) fn run(args: &RecordArgs) -> Result<Outcome> {
+    let output = output_path(args.output.as_deref(), args.force)?;
+    let options = RecordOptions {
+        command: args.command.clone(),
+        output: output.clone(),
+        mode: args.mode.mode(),
+        kinds: args.what.kinds.kinds(),
+        duration: args.duration,
+        delay: args.delay,
+        max_size_bytes: args.max_size,
+        overhead_budget_percent: args.what.overhead_budget,
+        ring_window: args.last,
+        without_hook: args.what.no_hook,
+        without_otlp: args.what.no_otlp,
+        chain: args.what.chain,
+    };
+    let mut watcher = Watcher { output, line: ProgressLine::new() };
+    let recorded = underspan_launcher::record(&options, &mut watcher)?;
+    Ok(Outcome::Ending(recorded.ending))
+}
+
+/// Where to write: what was asked for, or the next free name.
+pub(super) fn output_path(asked: Option<&Path>, force: bool) -> Result<PathBuf> {
+    if let Some(path) = asked {
+        ensure_writable(path, force)?;
+        return Ok(path.to_owned());
+    }
+    let names = std::iter::once("capture.uspan".to_owned())
+        .chain((2..10_000).map(|number| format!("capture-{number}.uspan")));
+    match names.map(PathBuf::from).find(|path| !path.exists()) {
+        Some(path) => Ok(path),
+        None => bail!("every name up to capture-9999.uspan is taken; name one with -o"),
+    }
+}
+
+/// Says how it goes, and makes the capture.
+struct Watcher {
+    output: PathBuf,
+    line: ProgressLine,
+}
+
+impl Observer for Watcher {
+    fn note(&mut self, line: &str) {
+        self.line.clear();
+        terminal::error(line);
+    }
+
+    fn progress(&mut self, totals: &Totals) {
+        self.line.show(totals);
+    }
+
+    fn complete(&mut self, pieces: &Pieces, processes: &ProcessTree) {
+        self.line.clear();
+        finish(pieces, processes, &self.output, None);
+    }
+}
+
+/// Makes the capture and removes the pieces. When that fails they stay, and how to go on is said:
+/// the command's exit code is not the place for it.
+pub(super) fn finish(
+    pieces: &Pieces,
+    processes: &ProcessTree,
+    output: &Path,
+    window: Option<Window>,
+) {
+    if pieces.is_empty() {
+        terminal::error("nothing was recorded: no process used CUDA, NVTX or the hook");
+        let _ = pieces.remove();
+        return;
+    }
+    match gather(pieces, processes, output, window) {
+        Ok(gathered) => {
+            terminal::note(&gathered.summary(output));
+            if let Err(error) = pieces.remove() {
+                terminal::error(&format!("{error}"));
+            }
+        }
+        Err(error) => terminal::error(&format!(
+            "{error:#}; what was recorded is in {folder}: underspan import {folder} -o {}",
+            output.display(),
+            folder = pieces.folder.display(),
+        )),
+    }
+}
