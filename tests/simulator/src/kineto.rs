@@ -97,6 +97,8 @@ fn write_device<W: Write>(recording: &Recording, events: &mut Events<W>) -> io::
             CopyKind::PinnedToDevice => "Memcpy HtoD (Pinned -> Device)",
             CopyKind::PageableToDevice => "Memcpy HtoD (Pageable -> Device)",
             CopyKind::DeviceToPinned => "Memcpy DtoH (Device -> Pinned)",
+            CopyKind::DeviceToPageable => "Memcpy DtoH (Device -> Pageable)",
+            CopyKind::PeerToPeer => "Memcpy PtoP (Device -> Device)",
             CopyKind::DeviceToDevice => "Memcpy DtoD (Device -> Device)",
         };
         let event = json!({"ph": "X", "cat": "gpu_memcpy", "name": name, "pid": device, "tid": copy.stream,

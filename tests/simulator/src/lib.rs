@@ -9,20 +9,46 @@
 //! Everything is deterministic: the same scenario and seed give the same bytes. Nothing here is
 //! shared with the analysis that is tested against it.
 
+mod case;
+mod conditions;
+mod device;
+mod encoder;
 mod engine;
+mod faults;
+mod kernels;
 mod kineto;
 mod llm;
+mod load;
 mod machine;
+mod model;
 mod plain;
+mod plant;
+mod profile;
+mod public;
+mod pytorch;
 mod random;
+mod rank;
 mod recording;
 mod scenario;
+mod scheduler;
+mod served;
+mod server;
+mod sow;
+mod spans;
 mod timeline;
+mod trap;
+mod triton;
+mod vllm;
 
+pub use case::{Case, Subject, Truth, matrix};
+pub use device::Gpu;
 pub use kineto::write_kineto;
 pub use machine::Machine;
+pub use plant::{Layer, Plant};
 pub use recording::{
     ApiCall, Copy, CopyKind, CpuOp, Fill, Kernel, Launch, Member, Range, Recording, Request, Step,
 };
 pub use scenario::{Output, Scenario};
+pub use server::EngineKind;
 pub use timeline::to_timeline;
+pub use trap::Trap;

@@ -136,8 +136,8 @@ impl Machine {
     /// Copies asynchronously; pageable copies block the host until they are done.
     pub(crate) fn copy(&mut self, stream: u32, kind: CopyKind, bytes: u64) {
         let rate = match kind {
-            CopyKind::PageableToDevice => PAGEABLE_RATE,
-            CopyKind::DeviceToDevice => DEVICE_RATE,
+            CopyKind::PageableToDevice | CopyKind::DeviceToPageable => PAGEABLE_RATE,
+            CopyKind::DeviceToDevice | CopyKind::PeerToPeer => DEVICE_RATE,
             CopyKind::PinnedToDevice | CopyKind::DeviceToPinned => PINNED_RATE,
         };
         let (correlation, call_ns) = self.call("cudaMemcpyAsync", 4_500.0);
@@ -179,7 +179,7 @@ impl Machine {
     pub(crate) fn annotated(&mut self, name: String, body: impl FnOnce(&mut Self)) {
         let start_ns = self.now_ns;
         let at = self.recording.ranges.len();
-        self.recording.ranges.push(Range { name, start_ns, duration_ns: 0 });
+        self.recording.ranges.push(Range { name, start_ns, ..Range::default() });
         body(self);
         self.recording.ranges[at].duration_ns = self.now_ns - start_ns;
     }
@@ -199,7 +199,9 @@ impl Machine {
         let correlation = self.next_correlation;
         self.next_correlation += 1;
         let (start_ns, duration_ns) = (self.now_ns, self.random.jitter(ns, 0.2));
-        self.recording.api_calls.push(ApiCall { name, start_ns, duration_ns, correlation });
+        let external_id = None;
+        let call = ApiCall { name, start_ns, duration_ns, correlation, external_id };
+        self.recording.api_calls.push(call);
         self.now_ns += duration_ns;
         (correlation, start_ns)
     }

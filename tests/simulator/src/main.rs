@@ -8,7 +8,9 @@ use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use underspan_simulator::{Recording, Scenario, to_timeline, write_kineto};
+use underspan_simulator::{
+    Case, EngineKind, Plant, Recording, Scenario, Subject, Trap, to_timeline, write_kineto,
+};
 
 /// Simulated GPU servers whose truth is known.
 #[derive(Debug, Parser)]
@@ -36,11 +38,51 @@ enum Command {
         #[arg(long, default_value_t = 0)]
         process: usize,
     },
+    /// Write one labelled case: a folder in public formats, and its truth beside it
+    Case {
+        /// vllm, triton or pytorch
+        #[arg(long)]
+        engine: String,
+        /// D1 to D19, or the name of a trap that only looks wrong
+        #[arg(long)]
+        plant: String,
+        /// How bad: 1, 2 or 3
+        #[arg(long, default_value_t = 1.0)]
+        severity: f64,
+        /// Seed of everything random
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Folder that gets cases/NAME and truth/NAME.json
+        #[arg(short, long)]
+        output: PathBuf,
+    },
+    /// Write the labelled cases of the whole matrix
+    MatrixCases {
+        /// Folder that gets cases/NAME and truth/NAME.json
+        #[arg(short, long)]
+        output: PathBuf,
+        #[command(flatten)]
+        extent: Extent,
+    },
     /// Write every file of sample-traces/
     Samples {
         /// The folder
         folder: PathBuf,
     },
+}
+
+/// How much of the matrix.
+#[derive(Debug, Clone, Copy, clap::Args)]
+struct Extent {
+    /// Seeds per plant, severity and engine
+    #[arg(long, default_value_t = 3)]
+    seeds: u64,
+    /// First seed
+    #[arg(long, default_value_t = 1)]
+    first_seed: u64,
+    /// One seed, severities 1 and 3
+    #[arg(long)]
+    quick: bool,
 }
 
 fn main() -> Result<()> {
@@ -56,8 +98,39 @@ fn main() -> Result<()> {
             };
             write(&scenario.run(seed), process, &output)
         }
+        Command::Case { engine, plant, severity, seed, output } => {
+            let Some(engine) = EngineKind::from_name(&engine) else {
+                bail!("no engine is called {engine:?}: vllm, triton or pytorch");
+            };
+            let subject = match (Plant::from_id(&plant), Trap::from_name(&plant)) {
+                (Some(plant), _) => Subject::Fault(plant, severity),
+                (None, Some(trap)) => Subject::Clean(trap),
+                (None, None) => bail!("no plant or trap is called {plant:?}"),
+            };
+            write_case(&Case { engine, subject, seed }, &output)
+        }
+        Command::MatrixCases { output, extent } => matrix_cases(&output, extent),
         Command::Samples { folder } => samples(&folder),
     }
+}
+
+fn matrix_cases(output: &Path, extent: Extent) -> Result<()> {
+    for case in underspan_simulator::matrix(extent.first_seed, extent.seeds, extent.quick) {
+        write_case(&case, output)?;
+    }
+    Ok(())
+}
+
+fn write_case(case: &Case, output: &Path) -> Result<()> {
+    if !case.is_possible() {
+        bail!("{} makes no sense", case.name());
+    }
+    let truth = case.write(&output.join("cases"))?;
+    let folder = output.join("truth");
+    std::fs::create_dir_all(&folder)?;
+    let path = folder.join(format!("{}.json", truth.name));
+    std::fs::write(&path, serde_json::to_string_pretty(&truth.document)?)
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Seed of every committed sample.

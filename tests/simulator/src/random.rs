@@ -11,6 +11,16 @@ impl Random {
         Self(seed)
     }
 
+    /// An independent source for one purpose, so that more draws here leave others unchanged.
+    pub(crate) fn for_purpose(seed: u64, purpose: &str) -> Self {
+        let mut state = Self(seed ^ 0x6a09_e667_f3bc_c908);
+        for byte in purpose.bytes() {
+            state.0 ^= u64::from(byte);
+            state.0 = state.next_u64();
+        }
+        state
+    }
+
     pub(crate) fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -32,6 +42,27 @@ impl Random {
     /// Exponentially distributed with the given mean.
     pub(crate) fn exponential(&mut self, mean: f64) -> f64 {
         -mean * (1.0 - self.unit()).ln()
+    }
+
+    /// Uniform in `[low, high)`.
+    pub(crate) fn within(&mut self, low: f64, high: f64) -> f64 {
+        low + self.unit() * (high - low)
+    }
+
+    /// Normally distributed with mean 0 and deviation 1 (Box–Muller).
+    pub(crate) fn normal(&mut self) -> f64 {
+        let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
+        radius * (std::f64::consts::TAU * self.unit()).cos()
+    }
+
+    /// Log-normally distributed with the given median and deviation of the logarithm.
+    pub(crate) fn log_normal(&mut self, median: f64, spread: f64) -> f64 {
+        median * (spread * self.normal()).exp()
+    }
+
+    /// One of a list.
+    pub(crate) fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.between(0, of.len() as u64) as usize]
     }
 
     /// `value` with relative noise of about `spread` (triangular, so never far off), at least 1.

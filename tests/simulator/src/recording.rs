@@ -1,5 +1,7 @@
 //! What a simulated server did, in plain numbers: the truth that trace files are written from.
 
+use crate::device::Gpu;
+
 /// One kernel execution.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Kernel {
@@ -43,8 +45,12 @@ pub enum CopyKind {
     PageableToDevice,
     /// To page-locked host memory.
     DeviceToPinned,
+    /// To pageable host memory.
+    DeviceToPageable,
     /// Within the device.
     DeviceToDevice,
+    /// From another device.
+    PeerToPeer,
 }
 
 /// One copy.
@@ -90,6 +96,8 @@ pub struct ApiCall {
     pub duration_ns: u64,
     /// Correlation id.
     pub correlation: u32,
+    /// External id of the operator that made the call.
+    pub external_id: Option<u64>,
 }
 
 /// One framework operator.
@@ -108,7 +116,7 @@ pub struct CpuOp {
 }
 
 /// One annotation on the host.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Range {
     /// Text.
     pub name: String,
@@ -116,6 +124,10 @@ pub struct Range {
     pub start_ns: u64,
     /// Length, ns.
     pub duration_ns: u64,
+    /// External id.
+    pub external_id: u64,
+    /// Correlation ids of the calls made inside: first, and one past the last.
+    pub correlations: (u32, u32),
 }
 
 /// One engine step and who was in it.
@@ -164,6 +176,12 @@ pub struct Request {
 pub struct Recording {
     /// Process id.
     pub pid: u32,
+    /// Thread that launches; the process id for the main thread.
+    pub tid: u32,
+    /// Name of the process.
+    pub process_name: &'static str,
+    /// The GPU, where one is modelled.
+    pub gpu: Option<Gpu>,
     /// Device ordinal.
     pub device: u32,
     /// Rank and world size of a distributed job.

@@ -138,6 +138,7 @@ fn straggler_rank(seed: u64) -> Output {
                 name,
                 start_ns,
                 duration_ns,
+                ..Default::default()
             });
             machine.recording().steps.push(crate::recording::Step {
                 step_id: step,

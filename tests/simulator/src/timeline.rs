@@ -95,6 +95,10 @@ impl Context<'_> {
                 CopyKind::DeviceToPinned => {
                     (MemcpyKind::DtoH, MemoryKind::Device, MemoryKind::Pinned)
                 }
+                CopyKind::DeviceToPageable => {
+                    (MemcpyKind::DtoH, MemoryKind::Device, MemoryKind::Pageable)
+                }
+                CopyKind::PeerToPeer => (MemcpyKind::PtoP, MemoryKind::Device, MemoryKind::Device),
                 CopyKind::DeviceToDevice => {
                     (MemcpyKind::DtoD, MemoryKind::Device, MemoryKind::Device)
                 }
