@@ -5,6 +5,8 @@ mod analyze;
 mod classify;
 mod completions;
 mod diff;
+mod explain;
+mod export;
 mod import;
 mod info;
 mod record;
@@ -20,6 +22,8 @@ pub(crate) use analyze::{AnalyzeArgs, AnalyzeFormat};
 pub(crate) use classify::{ClassifyArgs, ClassifyFormat};
 pub(crate) use completions::CompletionsArgs;
 pub(crate) use diff::{DiffArgs, DiffFormat};
+pub(crate) use explain::{ExplainArgs, ExplainFormat, Which};
+pub(crate) use export::{ExportArgs, ExportFormat, ExportWhat};
 pub(crate) use import::ImportArgs;
 pub(crate) use info::{InfoArgs, InfoFormat};
 pub(crate) use record::RecordArgs;
@@ -45,6 +49,7 @@ const EXAMPLES: &str = "\
 EXAMPLES
   underspan record -o cap.uspan -- vllm serve …  what a server does on the GPU
   underspan analyze trace.json.gz              what the GPU did and where the time went
+  underspan explain captures/ --slowest 1%     where the time of the slowest requests went
   underspan info trace.json.gz --format json   the same as exact numbers
   underspan import rank*.json.gz -o run.uspan  one compact file out of many
 
@@ -83,8 +88,10 @@ pub(crate) enum Command {
     Record(RecordArgs),
     Info(InfoArgs),
     Analyze(AnalyzeArgs),
+    Explain(ExplainArgs),
     Stats(StatsArgs),
     Import(ImportArgs),
+    Export(ExportArgs),
     Classify(ClassifyArgs),
     Diff(DiffArgs),
     Verify(VerifyArgs),

@@ -5,6 +5,8 @@ mod classify;
 mod completions;
 mod declared;
 mod diff;
+mod explain;
+mod export;
 mod import;
 mod info;
 mod record;
@@ -28,6 +30,8 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         Command::Info(args) => info::run(args, global),
         Command::Analyze(args) => analyze::run(args, global),
         Command::Stats(args) => stats::run(args, global),
+        Command::Explain(args) => explain::run(args, global),
+        Command::Export(args) => export::run(args),
         Command::Import(args) => import::run(args),
         Command::Classify(args) => classify::run(args, global),
         Command::Diff(args) => diff::run(args, global),

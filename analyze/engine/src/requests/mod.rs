@@ -1,14 +1,53 @@
 //! Requests: which steps each was in, and where every nanosecond of its span went.
+//!
+//! 1. Spans, the hook's notes and steps are searched for requests (`discover`, `members`).
+//! 2. Steps of all sources become one list per engine (`engine_steps`), with the device work of
+//!    each (`step_work`).
+//! 3. Members are those that a hook or spans state; where none do they are guessed (`infer`), and
+//!    the request says so by its rung.
+//! 4. Each span is cut into stages (`stages`), and each stage into parts (`account`), step by step
+//!    as the device work of each tells (`profile`).
 
+mod account;
+mod clock;
+mod discover;
+mod engine_steps;
+mod engine_time;
+mod excess;
+mod foreign;
+mod infer;
+mod members;
 mod part;
+mod profile;
 mod request;
+mod share;
+mod span_index;
+mod stages;
+mod step_work;
 
-use underspan_model::tables::Rung;
+use rayon::prelude::*;
+use underspan_model::tables::{Rung, SpanStatus};
+use underspan_model::{
+    DeviceId, DurationNs, Interval, NONE_U32, ProcessId, StringId, ThreadId, Timeline, TimestampNs,
+};
 
 pub use part::{Evidence, Part, PartKind};
 pub use request::{
     Membership, Request, RequestOrigin, RequestStep, RequestTokens, Stage, StageKind, StepMember,
 };
+
+use crate::Analysis;
+use account::Accountant;
+use discover::{Discovery, Found};
+use engine_steps::{EngineSteps, ServingSpans};
+use engine_time::EngineTime;
+use foreign::ForeignPrompts;
+use members::Members;
+use profile::{Profile, Profiler, Scratch};
+use share::{Claim, FixedCost};
+use span_index::SpanIndex;
+use stages::{Known, Stages};
+use step_work::StepOwners;
 
 /// What [`Requests::of`] is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -24,8 +63,7 @@ pub struct ClockQuality {
     /// Whether spans and device work were kept apart because the uncertainty is more than half a
     /// median step.
     pub is_refused: bool,
-    /// Spans that end before they start, or lie outside the span that called them by more than
-    /// the uncertainty.
+    /// Spans that begin before the span that called them.
     pub n_impossible_spans: u64,
 }
 
@@ -43,4 +81,331 @@ pub struct Requests {
     pub clock: ClockQuality,
     /// What could not be joined, in words for a person.
     pub notes: Vec<String>,
+}
+
+impl Requests {
+    /// Joins requests, steps and device work of a timeline. Runs on the current rayon pool; the
+    /// result does not depend on the number of threads.
+    pub fn of(timeline: &Timeline, analysis: &Analysis, _options: &RequestOptions) -> Self {
+        let index = SpanIndex::of(timeline);
+        let mut found = discover::discover(timeline, &index);
+        let serving = found
+            .requests
+            .iter()
+            .map(|request| (request.serving.start().as_ns(), request.serving.end().as_ns()));
+        let serving = ServingSpans::new(serving.collect());
+        let steps = EngineSteps::of(timeline, analysis, &serving);
+        let owners = StepOwners::of(timeline, &analysis.correlation, &steps);
+        let time = EngineTime::of(&steps, &owners);
+        let mut members = members::join(timeline, &index, &mut found, &steps);
+        for (request, memberships) in found.requests.iter_mut().zip(&members.of_request) {
+            request.cover_steps(&time, memberships);
+        }
+        let clock = clock::quality(timeline, &found, &time);
+        let is_exact: Vec<bool> =
+            members.of_request.iter().map(|steps| !steps.is_empty()).collect();
+        if !clock.is_refused {
+            infer::infer(&time, &found.requests, &mut members.of_request);
+        }
+        members.waited.resize(found.requests.len(), Vec::new());
+
+        let profiler = Profiler::new(timeline, analysis, &owners);
+        let profiles = profiler.profiles(&steps, &time.windows);
+        let foreign = ForeignPrompts::of(&steps, &profiles);
+        let accountant = Accountant {
+            time: &time,
+            profiler: &profiler,
+            profiles: &profiles,
+            foreign: &foreign,
+            only_engine: (steps.engines.len() == 1).then_some(0),
+            deferred: &[],
+        };
+        let assembly = Assembly {
+            timeline,
+            found: &found,
+            members: &members,
+            is_exact: &is_exact,
+            owners: &owners,
+            accountant: &accountant,
+        };
+        let mut requests: Vec<Request> = (0..found.requests.len())
+            .into_par_iter()
+            .with_min_len(64)
+            .map_init(Scratch::default, |scratch, at| assembly.request(at, scratch))
+            .collect();
+        let mut order: Vec<u32> = (0..requests.len() as u32).collect();
+        order.sort_by_key(|at| {
+            let request = &requests[*at as usize];
+            (request.interval, *at)
+        });
+        let mut place = vec![0_u32; order.len()];
+        for (to, from) in order.iter().enumerate() {
+            place[*from as usize] = to as u32;
+        }
+        let steps = assembly.steps(&mut requests, &place);
+        let mut by_place: Vec<(u32, Request)> = place.into_iter().zip(requests).collect();
+        by_place.sort_by_key(|(place, _)| *place);
+        let requests: Vec<Request> = by_place.into_iter().map(|(_, request)| request).collect();
+        let rung = worst_rung(&requests);
+        let notes = notes(&found, &time, &clock, &requests);
+        Self { requests, steps, rung, clock, notes }
+    }
+
+    /// The requests of a trace.
+    pub fn of_trace(&self, trace_id: u128) -> impl Iterator<Item = (usize, &Request)> {
+        let requests = self.requests.iter().enumerate();
+        requests.filter(move |(_, request)| request.trace_id == Some(trace_id))
+    }
+}
+
+fn worst_rung(requests: &[Request]) -> Rung {
+    let known = requests.iter().filter(|request| !request.steps.is_empty());
+    known.map(|request| request.rung).max_by_key(|rung| rung.code()).unwrap_or(Rung::None)
+}
+
+fn notes(
+    found: &Discovery,
+    time: &EngineTime<'_>,
+    clock: &ClockQuality,
+    requests: &[Request],
+) -> Vec<String> {
+    let mut notes = Vec::new();
+    let n_requests = requests.len();
+    let n_without = requests.iter().filter(|request| request.steps.is_empty()).count();
+    if found.n_traces_without > 0 && n_requests > 0 {
+        let n = found.n_traces_without;
+        notes.push(format!("{n} traces hold no span of a serving engine"));
+    }
+    if n_without > 0 && !time.steps.is_empty() {
+        notes.push(format!("{n_without} of {n_requests} requests are in no known step"));
+    }
+    if time.steps.n_repeated > 0 {
+        let n = time.steps.n_repeated;
+        notes.push(format!("{n} steps repeat those of another rank and were left out"));
+    }
+    if clock.is_refused {
+        notes.push("the clocks of spans and device work are too far apart to join them".to_owned());
+    }
+    if clock.n_impossible_spans > 0 {
+        let n = clock.n_impossible_spans;
+        notes.push(format!("{n} spans begin before the span that called them: clocks disagree"));
+    }
+    notes
+}
+
+impl Found {
+    /// Extends the span of a request without spans over its steps.
+    fn cover_steps(&mut self, time: &EngineTime<'_>, memberships: &[Membership]) {
+        let (Some(first), Some(last)) = (memberships.first(), memberships.last()) else { return };
+        let is_open = match self.origin {
+            RequestOrigin::Steps => true,
+            RequestOrigin::Identity => self.interval.duration() == DurationNs::ZERO,
+            _ => false,
+        };
+        if !is_open {
+            return;
+        }
+        let (start, end) = (time.window(first.step).0, time.window(last.step).1);
+        let start = match self.origin {
+            RequestOrigin::Identity => self.interval.start().as_ns().min(start),
+            _ => start,
+        };
+        let at = TimestampNs::from_ns;
+        self.interval = Interval::new(at(start), at(end));
+        self.serving = self.interval;
+    }
+}
+
+/// Puts requests and steps together from what the parts found.
+struct Assembly<'a> {
+    timeline: &'a Timeline,
+    found: &'a Discovery,
+    members: &'a Members,
+    is_exact: &'a [bool],
+    owners: &'a StepOwners,
+    accountant: &'a Accountant<'a>,
+}
+
+impl Assembly<'_> {
+    fn request(&self, at: usize, scratch: &mut Scratch) -> Request {
+        let found = &self.found.requests[at];
+        let empty = Vec::new();
+        let steps = &self.members.of_request[at];
+        let known = Known {
+            found,
+            steps,
+            waited: &self.members.waited[at],
+            preempted: self.members.preempted.get(at).unwrap_or(&empty),
+            is_exact: self.is_exact.get(at).copied().unwrap_or(false),
+        };
+        let time = self.accountant.time;
+        let cut = Stages::of(self.timeline, time, known);
+        let account = self.accountant.account(known, &cut.stages, scratch);
+        let facts = &found.facts;
+        let whole = |value: Option<i64>| value.and_then(|value| u64::try_from(value).ok());
+        let start = found.serving.start().as_ns();
+        let since_start = |at: i64| whole(at.checked_sub(start)).map(DurationNs::from_ns);
+        let output = whole(facts.output_tokens).or_else(|| self.tokens_made(steps));
+        let between = cut.first_token.zip(cut.last_token);
+        let tpot = whole(facts.tpot_ns).or_else(|| {
+            let (first, last) = between?;
+            let gaps = output?.checked_sub(1).filter(|gaps| *gaps > 0)?;
+            Some(whole(last.checked_sub(first))? / gaps)
+        });
+        let span = found.span();
+        let is_error = span.is_some_and(|row| {
+            SpanStatus::from_code(self.timeline.spans.status[row as usize]) == SpanStatus::Error
+        });
+        let resolve = |id: StringId| self.timeline.strings.resolve_or_empty(id).to_owned();
+        let request_id = match (found.request_id.is_none(), span) {
+            (false, _) => resolve(found.request_id),
+            (true, Some(row)) => {
+                format!("span-{:016x}", self.timeline.spans.span_id[row as usize])
+            }
+            (true, None) => resolve(found.internal_id),
+        };
+        let rung = steps.iter().map(|step| step.rung).max_by_key(|rung| rung.code());
+        Request {
+            trace_id: found.trace_id,
+            span_id: span.map(|row| self.timeline.spans.span_id[row as usize]),
+            request_id,
+            origin: found.origin,
+            chain: found.chain.clone(),
+            interval: found.interval,
+            serving: found.serving,
+            stages: cut.stages,
+            parts: account.parts,
+            steps: steps.clone(),
+            rung: rung.unwrap_or(Rung::None),
+            ttft: whole(facts.ttft_ns)
+                .map(DurationNs::from_ns)
+                .or_else(|| cut.first_token.and_then(since_start)),
+            tpot: tpot.map(DurationNs::from_ns),
+            tokens: RequestTokens {
+                prompt: whole(facts.prompt_tokens),
+                cached: whole(facts.cached_tokens).or_else(|| self.cached(at)),
+                output,
+            },
+            engine: facts.engine.unwrap_or(StringId::NONE),
+            model: facts.model.unwrap_or(StringId::NONE),
+            model_version: facts.model_version.unwrap_or(StringId::NONE),
+            service: span.map_or(StringId::NONE, |row| {
+                StringId::from_raw(self.timeline.spans.service[row as usize])
+            }),
+            process: steps.first().map_or(ProcessId::NONE, |step| self.process(step.step)),
+            n_preemptions: cut.n_preemptions,
+            is_error,
+            gpu_wall: DurationNs::from_ns(account.gpu_wall),
+            gpu_share: DurationNs::ZERO,
+        }
+    }
+
+    /// Tokens that the steps of a request made, when all of them are known.
+    fn tokens_made(&self, steps: &[Membership]) -> Option<u64> {
+        use underspan_model::tables::Phase;
+        let is_known = steps.iter().all(|step| step.rung == Rung::ExactHook);
+        let n_decode = steps.iter().filter(|step| step.phase == Phase::Decode).count() as u64;
+        let began = steps.first().is_some_and(|step| step.phase == Phase::Prefill);
+        (is_known && began).then_some(n_decode + 1)
+    }
+
+    /// Tokens of the prompt that were there before the first step.
+    fn cached(&self, at: usize) -> Option<u64> {
+        let first = self.members.of_request[at].first()?;
+        let is_first =
+            first.phase == underspan_model::tables::Phase::Prefill && first.rung == Rung::ExactHook;
+        first.computed_tokens.filter(|_| is_first).map(u64::from)
+    }
+
+    /// The process that did the device work of a step, or told of the step.
+    fn process(&self, step: u32) -> ProcessId {
+        match self.owners.thread[step as usize] {
+            NONE_U32 => self.accountant.time.steps.steps[step as usize].process,
+            thread => self.timeline.dimensions.process_of_thread(ThreadId::from_raw(thread)),
+        }
+    }
+
+    /// The steps with their members; gives the members their shares of the device time.
+    fn steps(&self, requests: &mut [Request], place: &[u32]) -> Vec<RequestStep> {
+        let time = self.accountant.time;
+        let steps = &time.steps.steps;
+        let mut members: Vec<Vec<(u32, Membership)>> = vec![Vec::new(); steps.len()];
+        for (at, memberships) in self.members.of_request.iter().enumerate() {
+            for membership in memberships {
+                members[membership.step as usize].push((at as u32, *membership));
+            }
+        }
+        let fixed = FixedCost::of(time.steps, self.accountant.profiles);
+        let shares: Vec<Vec<u64>> = members
+            .par_iter_mut()
+            .enumerate()
+            .with_min_len(64)
+            .map(|(at, members)| {
+                members.sort_by_key(|(request, _)| place[*request as usize]);
+                let claims: Vec<Claim> = members
+                    .iter()
+                    .map(|(_, membership)| Claim {
+                        own_tokens: membership.own_tokens,
+                        computed_tokens: membership.computed_tokens,
+                        phase: membership.phase,
+                    })
+                    .collect();
+                let stated = n_members(&steps[at]).unwrap_or(0);
+                let n_unnamed = stated.saturating_sub(members.len() as u32);
+                let profile: &Profile = &self.accountant.profiles[at];
+                fixed.shares(steps[at].engine, profile, &claims, n_unnamed)
+            })
+            .collect();
+        for (members, shares) in members.iter().zip(&shares) {
+            for ((request, _), share) in members.iter().zip(shares) {
+                let request = &mut requests[*request as usize];
+                request.gpu_share = request.gpu_share + DurationNs::from_ns(*share);
+            }
+        }
+        let all = steps.iter().enumerate().zip(members).zip(shares);
+        all.map(|(((at, step), members), shares)| {
+            let profile = &self.accountant.profiles[at];
+            let stated = n_members(step);
+            let n_known = members.len() as u32;
+            let rung = members.iter().map(|(_, m)| m.rung).max_by_key(|rung| rung.code());
+            RequestStep {
+                analysis_step: step.analysis_step,
+                number: step.number,
+                host: step.host,
+                window: time.windows[at],
+                device_interval: self.owners.device[at].or(step.device_interval),
+                process: self.process(at as u32),
+                device: DeviceId::from_raw(profile.device),
+                kind: step.kind,
+                label: step.label,
+                rung: rung.unwrap_or(step.rung),
+                n_members: stated.or((n_known > 0).then_some(n_known)),
+                members: members
+                    .iter()
+                    .zip(shares)
+                    .map(|((request, membership), share)| StepMember {
+                        request: place[*request as usize],
+                        own_tokens: membership.own_tokens,
+                        phase: membership.phase,
+                        gpu_share: DurationNs::from_ns(share),
+                    })
+                    .collect(),
+                profile: profile.parts.clone(),
+                busy: DurationNs::from_ns(profile.busy),
+            }
+        })
+        .collect()
+    }
+}
+
+/// How many requests a step says were in it.
+fn n_members(step: &engine_steps::EngineStep) -> Option<u32> {
+    let label = &step.label;
+    let by_phase = label.context_requests.zip(label.generation_requests).map(|(a, b)| a + b);
+    let stated = label.requests.or(by_phase).and_then(|n| u32::try_from(n).ok());
+    let named = step.members.len() as u32;
+    match stated {
+        Some(stated) => Some(stated.max(named)),
+        None => (named > 0).then_some(named),
+    }
 }

@@ -160,8 +160,9 @@ fn merge_nested(mut labels: Vec<HostStep>) -> HostSteps {
             name: label.name,
             external_id: label.external_id,
         };
+        // Steps of a server whose threads are not known may run side by side.
         let last = last_of_thread.get(&(label.process, label.thread)).copied();
-        if let Some(at) = last
+        if let Some(at) = last.filter(|_| label.thread != NONE_U32)
             && let Some(outer) = found.steps.get_mut(at)
             && label.start_ns < outer.end_ns
         {

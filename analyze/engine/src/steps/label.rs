@@ -30,6 +30,10 @@ pub enum StepDialect {
     ProfilerStep,
     /// Recorded by the hook, not read from a label.
     Hook,
+    /// A range that a program put around a request of its own.
+    Annotation,
+    /// Found from what the device did.
+    DeviceWork,
 }
 
 impl StepDialect {
@@ -43,6 +47,8 @@ impl StepDialect {
             Self::TensorrtLlm => "tensorrt_llm",
             Self::ProfilerStep => "profiler_step",
             Self::Hook => "hook",
+            Self::Annotation => "annotation",
+            Self::DeviceWork => "device_work",
         }
     }
 }
@@ -79,7 +85,7 @@ impl StepLabel {
     }
 
     /// A label that says nothing yet.
-    pub(super) const fn new(dialect: StepDialect, kind: StepKind) -> Self {
+    pub(crate) const fn new(dialect: StepDialect, kind: StepKind) -> Self {
         Self {
             dialect,
             kind,
@@ -100,7 +106,7 @@ impl StepLabel {
     }
 
     /// Takes from another label of the same step what this one does not say.
-    pub(super) fn fill_from(&mut self, other: &Self) {
+    pub(crate) fn fill_from(&mut self, other: &Self) {
         if self.kind == StepKind::Unknown {
             self.kind = other.kind;
         }

@@ -2,6 +2,7 @@
 
 mod analysis;
 mod diff;
+mod explain;
 mod info;
 mod precision;
 
@@ -10,6 +11,7 @@ use underspan_model::Problem;
 
 pub use analysis::analysis_json;
 pub use diff::diff_json;
+pub use explain::{explain_json, members_json};
 pub use info::info_json;
 use info::info_value;
 use precision::precision_value;

@@ -1,0 +1,229 @@
+//! Membership that no source states, guessed from what spans say and when steps ran.
+//!
+//! An engine's span says how long its request was in prefill and in decode, and how many tokens it
+//! made: one a step. The steps of the request are then a row of steps whose lengths are those
+//! times. Ranges that a program puts around its requests belong to the request that ended right
+//! after them.
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use underspan_model::tables::{Phase, Rung};
+
+use super::Membership;
+use super::discover::Found;
+use super::engine_steps::Engine;
+use super::engine_time::EngineTime;
+use crate::StepDialect;
+
+/// How far the host's stamp of a step may lie from the engine's of scheduling it.
+const STAMP_NS: i64 = 5_000_000;
+/// Most steps that are tried as a request's first.
+const TRY_LIMIT: usize = 4096;
+/// Most steps that one prompt is cut into.
+const CHUNK_LIMIT: usize = 512;
+
+/// Adds guessed memberships for requests that have none, in steps whose members no source states.
+pub(super) fn infer(time: &EngineTime<'_>, found: &[Found], of_request: &mut [Vec<Membership>]) {
+    let mut open: Vec<u32> = (0..found.len() as u32)
+        .filter(|at| of_request[*at as usize].is_empty() && found[*at as usize].span().is_some())
+        .collect();
+    open.sort_by_key(|at| (found[*at as usize].serving, *at));
+    let engines: Vec<&Engine> = time
+        .steps
+        .engines
+        .iter()
+        .filter(|engine| {
+            engine.steps.iter().all(|step| time.steps.steps[*step as usize].members.is_empty())
+        })
+        .collect();
+    let (ranges, serial): (Vec<&Engine>, Vec<&Engine>) = engines.into_iter().partition(|engine| {
+        let dialect = |step: &u32| time.steps.steps[*step as usize].label.dialect;
+        engine.steps.iter().all(|step| dialect(step) == StepDialect::Annotation)
+    });
+    for engine in ranges {
+        give_ranges(time, engine, found, &open, of_request);
+    }
+    for at in open {
+        let request = &found[at as usize];
+        let fits = serial.iter().filter_map(|engine| fit(time, engine, request));
+        if let Some(best) = fits.min_by_key(|fit| fit.misfit) {
+            of_request[at as usize] = best.memberships(time, request);
+        }
+    }
+    for memberships in of_request {
+        memberships.sort_by_key(|membership| membership.step);
+    }
+}
+
+/// Gives each range to the request, of those it lies within, that ends soonest after it. Of ranges
+/// with one name a request has one, as long as others have none.
+fn give_ranges(
+    time: &EngineTime<'_>,
+    engine: &Engine,
+    found: &[Found],
+    open: &[u32],
+    of_request: &mut [Vec<Membership>],
+) {
+    let serving = |at: u32| {
+        let serving = found[at as usize].serving;
+        (serving.start().as_ns(), serving.end().as_ns())
+    };
+    let mut order = engine.steps.clone();
+    order.sort_by_key(|step| (time.steps.steps[*step as usize].host.end(), *step));
+    let mut is_given: HashMap<u32, (), FixedState> = HashMap::default();
+    // Requests by end: the first that ends after a range and began before it.
+    let mut by_end: Vec<u32> = open.to_vec();
+    by_end.sort_by_key(|at| (serving(*at).1, *at));
+    for step in order {
+        let host = time.steps.steps[step as usize].host;
+        let (start, end) = (host.start().as_ns(), host.end().as_ns());
+        let first = by_end.partition_point(|at| serving(*at).1 < end);
+        let around = by_end[first..].iter().take(TRY_LIMIT).filter(|at| serving(**at).0 <= start);
+        let mut nearest = None;
+        let mut free = None;
+        for at in around {
+            nearest = nearest.or(Some(*at));
+            if !is_given.contains_key(at) {
+                free = Some(*at);
+                break;
+            }
+        }
+        let Some(at) = free.or(nearest) else { continue };
+        is_given.insert(at, ());
+        of_request[at as usize].push(Membership {
+            step,
+            own_tokens: None,
+            computed_tokens: None,
+            phase: Phase::Unknown,
+            rung: Rung::Inferred,
+        });
+    }
+}
+
+/// Steps that may be those of a request.
+#[derive(Debug, Clone, Copy)]
+struct Fit<'a> {
+    engine: &'a Engine,
+    /// Places of the first step, of the one that made the first token, and of the last.
+    first: usize,
+    token: usize,
+    last: usize,
+    /// How far the times are from those that the span states.
+    misfit: u64,
+}
+
+/// The best fit of a request to the steps of an engine; `None` when it cannot be in any.
+fn fit<'a>(time: &EngineTime<'_>, engine: &'a Engine, found: &Found) -> Option<Fit<'a>> {
+    let facts = &found.facts;
+    let start = found.serving.start().as_ns();
+    let queue = facts.queue_ns.unwrap_or(0);
+    let ttft = facts.ttft_ns?;
+    let prefill = facts.prefill_ns?;
+    let decode = facts.decode_ns.unwrap_or(0);
+    let n_output = usize::try_from(facts.output_tokens.unwrap_or(0)).ok()?;
+    let steps = &engine.steps;
+    let window = |place: usize| time.window(steps[place]);
+    let host_start = |place: usize| time.steps.steps[steps[place] as usize].host.start().as_ns();
+    // Scheduled at the earliest once queued, at the latest so that the first token is in time.
+    let earliest = start.saturating_add(queue);
+    let latest = start.saturating_add(ttft.saturating_sub(prefill)).max(earliest);
+    let from = steps.partition_point(|step| {
+        let host = time.steps.steps[*step as usize].host;
+        host.start().as_ns() < earliest.saturating_sub(STAMP_NS)
+    });
+    let has_prompt =
+        |place: usize| time.steps.steps[steps[place] as usize].label.context_requests != Some(0);
+    let mut best: Option<Fit<'_>> = None;
+    for first in (from..steps.len()).take(TRY_LIMIT) {
+        let scheduled = host_start(first);
+        if scheduled > latest.saturating_add(STAMP_NS) {
+            break;
+        }
+        if !has_prompt(first) {
+            continue;
+        }
+        let outside = if scheduled < earliest {
+            earliest.abs_diff(scheduled)
+        } else {
+            scheduled.saturating_sub(latest).max(0).unsigned_abs()
+        };
+        for token in (first..steps.len()).take(CHUNK_LIMIT) {
+            if !has_prompt(token) {
+                break;
+            }
+            let made = window(token).1;
+            let of_prefill = made.saturating_sub(scheduled).abs_diff(prefill);
+            let last = token + n_output.saturating_sub(1);
+            let of_decode = match steps.get(last) {
+                Some(step) => time.window(*step).1.saturating_sub(made).abs_diff(decode),
+                // Cut off by the end of the capture.
+                None => 0,
+            };
+            let misfit = outside + of_prefill + of_decode;
+            if best.is_none_or(|best| misfit < best.misfit) {
+                best = Some(Fit { engine, first, token, last: last.min(steps.len() - 1), misfit });
+            }
+            if made.saturating_sub(scheduled) > prefill.saturating_add(STAMP_NS) {
+                break;
+            }
+        }
+    }
+    let tolerance = STAMP_NS.unsigned_abs() + (prefill.unsigned_abs() + decode.unsigned_abs()) / 20;
+    match best {
+        Some(best) if best.misfit <= tolerance => Some(best),
+        // It began before the capture, or was put out of the batch: by time alone.
+        _ => by_time(time, engine, found, (latest, ttft, decode)),
+    }
+}
+
+/// The steps between being scheduled and the last token, by the clock.
+fn by_time<'a>(
+    time: &EngineTime<'_>,
+    engine: &'a Engine,
+    found: &Found,
+    (scheduled, ttft, decode): (i64, i64, i64),
+) -> Option<Fit<'a>> {
+    let start = found.serving.start().as_ns();
+    let made = start.saturating_add(ttft);
+    let end = made.saturating_add(decode);
+    let middle = |step: &u32| {
+        let (start, end) = time.window(*step);
+        start / 2 + end / 2
+    };
+    let first = engine.steps.partition_point(|step| middle(step) < scheduled);
+    let after = engine.steps.partition_point(|step| middle(step) < end);
+    let last = after.checked_sub(1).filter(|last| *last >= first)?;
+    let token = engine.steps.partition_point(|step| middle(step) < made).saturating_sub(1);
+    Some(Fit { engine, first, token: token.clamp(first, last), last, misfit: u64::MAX })
+}
+
+impl Fit<'_> {
+    fn memberships(&self, time: &EngineTime<'_>, found: &Found) -> Vec<Membership> {
+        let began_before = self.misfit == u64::MAX && {
+            let (start, _) = time.window(self.engine.steps[self.first]);
+            let token = found.facts.ttft_ns.unwrap_or(0);
+            found.serving.start().as_ns().saturating_add(token) < start
+        };
+        (self.first..=self.last)
+            .map(|place| {
+                let step = self.engine.steps[place];
+                let label = &time.steps.steps[step as usize].label;
+                let is_prefill = place <= self.token && !began_before;
+                let alone = label.context_requests == Some(1);
+                let own = if is_prefill {
+                    label.context_tokens.filter(|_| alone).and_then(|n| u32::try_from(n).ok())
+                } else {
+                    Some(1)
+                };
+                let has_counts = label.requests.is_some() || label.context_requests.is_some();
+                Membership {
+                    step,
+                    own_tokens: own,
+                    computed_tokens: None,
+                    phase: if is_prefill { Phase::Prefill } else { Phase::Decode },
+                    rung: if has_counts { Rung::Counts } else { Rung::Inferred },
+                }
+            })
+            .collect()
+    }
+}
