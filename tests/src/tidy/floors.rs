@@ -11,6 +11,7 @@ pub const FLOORS: &[(&str, u8)] = &[
     ("underspan-native", 1),
     ("underspan-cupti", 1),
     ("underspan-engine", 1),
+    ("underspan-receiver", 1),
     ("underspan-import", 2),
     ("underspan-export", 2),
     ("underspan-collector", 2),

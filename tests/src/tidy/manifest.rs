@@ -18,7 +18,7 @@ const KEPT_APART: &[(&str, &[&str])] = &[
     ("clap", &["underspan"]),
     ("clap_complete", &["underspan"]),
     ("clap_mangen", &["underspan"]),
-    ("tokio", &["underspan-launcher"]),
+    ("tokio", &["underspan-launcher", "underspan-receiver"]),
     ("egui", &["underspan-viewer-core", "underspan-viewer"]),
     ("egui_extras", &["underspan-viewer-core", "underspan-viewer"]),
     ("eframe", &["underspan-viewer"]),

@@ -1,0 +1,134 @@
+//! The side that servers export to.
+
+mod body;
+mod budget;
+mod compression;
+mod grpc;
+mod http;
+mod serve;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper::HeaderMap;
+
+pub(crate) use compression::{Compression, inflate_again};
+pub(crate) use grpc::{CONTENT_TYPE_GRPC, GRPC_ENCODING, GRPC_MESSAGE, GRPC_STATUS, PREFIX_BYTES};
+pub(crate) use serve::serve;
+
+use crate::content::Encoding;
+use crate::options::Limits;
+use crate::signal::Signal;
+use crate::spool::Spool;
+use crate::stats::Counted;
+use crate::tee::{Item, Queue};
+use budget::Budget;
+
+/// How an export came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transport {
+    Grpc,
+    Http,
+}
+
+/// An export that was checked.
+#[derive(Debug)]
+pub(crate) struct Export {
+    pub(crate) signal: Signal,
+    pub(crate) encoding: Encoding,
+    pub(crate) transport: Transport,
+    /// The body as it came, compressed or not.
+    pub(crate) body: Bytes,
+    pub(crate) compression: Compression,
+    pub(crate) headers: HeaderMap,
+    /// The body inflated.
+    pub(crate) payload: Bytes,
+    pub(crate) n_items: u64,
+}
+
+/// What all connections share.
+pub(crate) struct Intake {
+    pub(crate) limits: Limits,
+    pub(crate) counted: Arc<Counted>,
+    spool: Spool,
+    queues: [Option<Arc<Queue>>; 3],
+    budget: Arc<Budget>,
+}
+
+impl Intake {
+    pub(crate) fn new(
+        limits: Limits,
+        counted: Arc<Counted>,
+        spool: Spool,
+        queues: [Option<Arc<Queue>>; 3],
+    ) -> Self {
+        let budget = Arc::new(Budget::new(limits.in_flight_bytes));
+        Self { limits, counted, spool, queues, budget }
+    }
+
+    /// Takes an export: hands it over to be sent on, and returns when its spans are kept.
+    async fn take(&self, export: Export) {
+        let Export { signal, encoding, payload, n_items, .. } = export;
+        {
+            let mut counted = self.counted.lock();
+            let signal_counted = counted.of_mut(signal);
+            signal_counted.exports += 1;
+            signal_counted.items += n_items;
+            signal_counted.without_upstream += u64::from(self.queues[signal.index()].is_none());
+        }
+        if let Some(queue) = &self.queues[signal.index()] {
+            // Before anything waits: who exports may go away meanwhile.
+            queue.push(Item {
+                signal,
+                encoding,
+                transport: export.transport,
+                body: export.body,
+                compression: export.compression,
+                headers: export.headers,
+            });
+        }
+        if signal == Signal::Traces && n_items > 0 {
+            self.spool.keep(encoding, payload, n_items).await;
+        }
+    }
+}
+
+/// Why an export was not taken.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("no export is taken here")]
+    UnknownPath,
+    #[error("exports are sent with POST")]
+    Method,
+    #[error("the content type is not application/x-protobuf, application/json or application/grpc")]
+    ContentType,
+    #[error("the encoding is not gzip, deflate, zstd or identity")]
+    ContentEncoding,
+    #[error("longer than {limit} bytes")]
+    TooLarge { limit: usize },
+    #[error("the body was not sent within {seconds} s")]
+    Stalled { seconds: u64 },
+    #[error("the body broke off")]
+    BrokenOff,
+    #[error("too many exports are under way")]
+    Busy,
+    #[error("{0}")]
+    Malformed(String),
+}
+
+impl Refusal {
+    fn count(&self, counted: &Counted) {
+        let mut counted = counted.lock();
+        let counter = match self {
+            Self::UnknownPath
+            | Self::Method
+            | Self::ContentType
+            | Self::ContentEncoding
+            | Self::Malformed(_) => &mut counted.refused_malformed,
+            Self::TooLarge { .. } => &mut counted.refused_too_large,
+            Self::Stalled { .. } | Self::BrokenOff => &mut counted.refused_incomplete,
+            Self::Busy => &mut counted.refused_busy,
+        };
+        *counter += 1;
+    }
+}
