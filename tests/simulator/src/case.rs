@@ -5,11 +5,12 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use crate::plant::Plant;
+use crate::corruption::Corruption;
+use crate::plant::{Layer, Plant};
 use crate::public::{Capture, Server, write_capture};
 use crate::served::{Run, Served, percentile};
 use crate::server::{Engine, EngineKind};
-use crate::sow::{self, Sown};
+use crate::sow::{self, Plot, Sown};
 use crate::trap::Trap;
 
 /// What a case is about.
@@ -19,6 +20,10 @@ pub enum Subject {
     Fault(Plant, f64),
     /// Nothing is wrong, however it looks.
     Clean(Trap),
+    /// Two faults at once.
+    Mixture(Plant, Plant, f64),
+    /// A capture that is damaged, of a server with a fault or without.
+    Damaged(Option<Plant>, Corruption),
 }
 
 /// A case that can be written.
@@ -32,14 +37,19 @@ pub struct Case {
     pub seed: u64,
 }
 
-/// Every case of the matrix: plants and traps on every engine they suit.
+/// Every case of the matrix: plants, traps, mixtures and damages on every engine they suit.
 pub fn matrix(first_seed: u64, seeds: u64, is_quick: bool) -> Vec<Case> {
     let seeds = if is_quick { 1 } else { seeds };
     let severities: &[f64] = if is_quick { &[1.0, 3.0] } else { &[1.0, 2.0, 3.0] };
     let faults = Plant::ALL
         .into_iter()
         .flat_map(|plant| severities.iter().map(move |&severity| Subject::Fault(plant, severity)));
-    let subjects: Vec<Subject> = faults.chain(Trap::ALL.map(Subject::Clean)).collect();
+    let mixtures = MIXTURES.into_iter().map(|(a, b)| Subject::Mixture(a, b, 2.0));
+    let damages = Corruption::ALL
+        .into_iter()
+        .flat_map(|corruption| DAMAGED.map(|plant| Subject::Damaged(plant, corruption)));
+    let subjects: Vec<Subject> =
+        faults.chain(Trap::ALL.map(Subject::Clean)).chain(mixtures).chain(damages).collect();
     let of = |subject: &Subject, seed: u64| {
         let subject = *subject;
         EngineKind::ALL.map(|engine| Case { engine, subject, seed })
@@ -49,6 +59,29 @@ pub fn matrix(first_seed: u64, seeds: u64, is_quick: bool) -> Vec<Case> {
         .filter(Case::is_possible)
         .collect()
 }
+
+/// Faults that are planted together: from one layer, and from two.
+const MIXTURES: [(Plant, Plant); 10] = [
+    (Plant::PrefillInterference, Plant::LaunchGaps),
+    (Plant::ClockDrop, Plant::LaunchGaps),
+    (Plant::NoisyNeighbour, Plant::Outside),
+    (Plant::PrefillInterference, Plant::Outside),
+    (Plant::PrecisionFallback, Plant::ExposedCopies),
+    (Plant::Conversions, Plant::Allocator),
+    (Plant::ExposedCopies, Plant::Outside),
+    (Plant::BatchDelay, Plant::NoisyNeighbour),
+    (Plant::BatchDelay, Plant::Outside),
+    (Plant::SyncStall, Plant::ClockDrop),
+];
+
+/// What is the matter in captures that are damaged.
+const DAMAGED: [Option<Plant>; 5] = [
+    None,
+    Some(Plant::BatchDelay),
+    Some(Plant::PrefillInterference),
+    Some(Plant::NoisyNeighbour),
+    Some(Plant::ExposedCopies),
+];
 
 /// What is true about a case.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,9 +97,11 @@ impl Case {
     pub fn is_possible(&self) -> bool {
         match (self.subject, self.engine) {
             (Subject::Clean(trap), engine) => trap.suits(engine),
-            (Subject::Fault(plant, _), EngineKind::Vllm) => sow::suits_vllm(plant),
-            (Subject::Fault(plant, _), EngineKind::Triton) => sow::suits_triton(plant),
-            (Subject::Fault(plant, _), EngineKind::PyTorch) => sow::suits_pytorch(plant),
+            (Subject::Fault(plant, _), engine) => sow::suits(plant, engine),
+            (Subject::Mixture(a, b, _), engine) => sow::suits(a, engine) && sow::suits(b, engine),
+            (Subject::Damaged(plant, _), engine) => {
+                plant.is_none_or(|plant| sow::suits(plant, engine))
+            }
         }
     }
 
@@ -78,6 +113,13 @@ impl Case {
                 format!("{engine}-{}-{severity}-s{}", plant.id(), self.seed)
             }
             Subject::Clean(trap) => format!("{engine}-clean-{}-s{}", trap.name(), self.seed),
+            Subject::Mixture(a, b, severity) => {
+                format!("{engine}-{}+{}-{severity}-s{}", a.id(), b.id(), self.seed)
+            }
+            Subject::Damaged(plant, corruption) => {
+                let subject = plant.map_or("clean".to_owned(), Plant::id);
+                format!("{engine}-{subject}-{}-s{}", corruption.name(), self.seed)
+            }
         }
     }
 
@@ -94,9 +136,15 @@ impl Case {
         let healthy = sown.healthy.run(self.seed, noise_seed);
         let document = self.truth(&run, &healthy);
         create(&case_folder)?;
-        let capture = self.capture(&sown.faulty, run, self.seed);
+        let mut capture = self.capture(&sown.faulty, run, self.seed);
+        if let Subject::Damaged(_, corruption) = self.subject {
+            corruption.damage(&mut capture, self.seed);
+        }
         write_capture(&capture, &case_folder)
             .with_context(|| format!("cannot write {}", case_folder.display()))?;
+        if let Subject::Damaged(_, corruption) = self.subject {
+            corruption.damage_files(&case_folder, self.seed)?;
+        }
         if self.has_baseline() {
             let mut before = sown.healthy;
             // The day before.
@@ -113,30 +161,41 @@ impl Case {
 
     /// Faults that change everything alike cannot be seen without a run from before.
     fn has_baseline(&self) -> bool {
+        let changes_all =
+            |p: &Plant| matches!(p, Plant::ModelBound | Plant::ClockDrop | Plant::Outside);
+        !self.seed.is_multiple_of(2) || self.plants().iter().any(changes_all)
+    }
+
+    /// What is planted.
+    pub fn plants(&self) -> Vec<Plant> {
         match self.subject {
-            Subject::Fault(plant, _) => {
-                self.seed % 2 == 1
-                    || matches!(plant, Plant::ModelBound | Plant::ClockDrop | Plant::Outside)
-            }
-            Subject::Clean(_) => self.seed % 2 == 1,
+            Subject::Fault(plant, _) => vec![plant],
+            Subject::Clean(_) => Vec::new(),
+            Subject::Mixture(a, b, _) => vec![a, b],
+            Subject::Damaged(plant, _) => plant.into_iter().collect(),
+        }
+    }
+
+    /// How bad it is; 0 when nothing is wrong.
+    pub fn severity(&self) -> f64 {
+        match self.subject {
+            Subject::Fault(_, severity) | Subject::Mixture(_, _, severity) => severity,
+            Subject::Damaged(Some(_), _) => 2.0,
+            Subject::Clean(_) | Subject::Damaged(None, _) => 0.0,
         }
     }
 
     fn sow(&self) -> Sown {
-        match self.subject {
-            Subject::Fault(plant, severity) => {
-                let sow = match self.engine {
-                    EngineKind::Vllm => sow::vllm,
-                    EngineKind::Triton => sow::triton,
-                    EngineKind::PyTorch => sow::pytorch,
-                };
-                sow(plant, severity, self.seed).relaxed(plant, severity, self.seed)
-            }
-            Subject::Clean(trap) => {
-                let healthy = trap.set(self.engine, self.seed);
-                Sown { faulty: healthy.clone(), healthy }
-            }
+        let (plants, severity) = (self.plants(), self.severity());
+        if plants.is_empty() {
+            let trap = match self.subject {
+                Subject::Clean(trap) => trap,
+                _ => Trap::Plain,
+            };
+            let healthy = trap.set(self.engine, self.seed);
+            return Sown { faulty: healthy.clone(), healthy };
         }
+        sow::sow(self.engine, Plot { plants, severity, seed: self.seed, stretch: 1.0 })
     }
 
     fn capture(&self, engine: &Engine, run: Run, seed: u64) -> Capture {
@@ -160,30 +219,41 @@ impl Case {
             window_ns: (from_ns, last_ns + 1_000_000),
             has_samples: true,
             lost_spans: Vec::new(),
+            span_skew_ns: 0,
         }
     }
 
+    /// Detectors whose claim describes the case rightly.
+    pub fn accepted(&self) -> Vec<String> {
+        self.plants().into_iter().flat_map(accepted).collect()
+    }
+
+    /// Layers that a verdict may name.
+    pub fn layers(&self) -> Vec<Layer> {
+        self.plants().iter().flat_map(|plant| plant.layers()).copied().collect()
+    }
+
     fn truth(&self, run: &Run, healthy: &Run) -> Value {
-        let (plant, severity, layers) = match self.subject {
-            Subject::Fault(plant, severity) => (Some(plant), severity, plant.layers()),
-            Subject::Clean(_) => (None, 0.0, &[][..]),
-        };
-        let accepted: Vec<String> = plant.map(accepted).unwrap_or_default();
         let (with, without) = (Latencies::of(run), Latencies::of(healthy));
-        json!({
+        let mut document = json!({
             "case": self.name(),
             "engine": self.engine.name(),
-            "plant": plant.map(Plant::id),
-            "severity": severity,
-            "trap": match self.subject { Subject::Clean(trap) => Some(trap.name()), Subject::Fault(..) => None },
-            "layers": layers.iter().map(|layer| layer.name()).collect::<Vec<_>>(),
-            "accepted": accepted,
+            "plants": self.plants().into_iter().map(Plant::id).collect::<Vec<_>>(),
+            "severity": self.severity(),
+            "layers": self.layers().iter().map(|layer| layer.name()).collect::<Vec<_>>(),
+            "accepted": self.accepted(),
             "has_baseline": self.has_baseline(),
             "requests": run.served.len(),
             "with_fault": with.document(),
             "without_fault": without.document(),
             "effect_p95_ms": with.outer[1] - without.outer[1],
-        })
+        });
+        match self.subject {
+            Subject::Clean(trap) => document["trap"] = json!(trap.name()),
+            Subject::Damaged(_, corruption) => document["corruption"] = json!(corruption.name()),
+            Subject::Mixture(..) | Subject::Fault(..) => {}
+        }
+        document
     }
 }
 
@@ -281,8 +351,12 @@ mod tests {
             is_physical(&faulty, &case.name());
             let ratio = p95(&faulty) / p95(&healthy);
             let Subject::Fault(plant, severity) = case.subject else { continue };
-            let is_queue = matches!(plant, Plant::CapacityQueue | Plant::BatchDelay);
-            let most = if is_queue { 40.0 } else { 1.9 + 0.9 * severity };
+            let most = match plant {
+                Plant::CapacityQueue | Plant::BatchDelay => 40.0,
+                // CUDA cores are up to sixteen times slower than tensor cores.
+                Plant::PrecisionFallback => 16.0,
+                _ => 1.9 + 0.9 * severity,
+            };
             if !(1.08..most).contains(&ratio) {
                 odd.push(format!("{} {ratio:.2}", case.name()));
             }

@@ -11,6 +11,7 @@
 
 mod case;
 mod conditions;
+mod corruption;
 mod device;
 mod encoder;
 mod engine;
@@ -31,16 +32,21 @@ mod rank;
 mod recording;
 mod scenario;
 mod scheduler;
+mod score;
 mod served;
 mod server;
 mod sow;
 mod spans;
+mod table;
 mod timeline;
 mod trap;
+mod trial;
 mod triton;
+mod verdict;
 mod vllm;
 
 pub use case::{Case, Subject, Truth, matrix};
+pub use corruption::Corruption;
 pub use device::Gpu;
 pub use kineto::write_kineto;
 pub use machine::Machine;
@@ -49,6 +55,10 @@ pub use recording::{
     ApiCall, Copy, CopyKind, CpuOp, Fill, Kernel, Launch, Member, Range, Recording, Request, Step,
 };
 pub use scenario::{Output, Scenario};
+pub use score::{Grade, Score, Tally, grade};
 pub use server::EngineKind;
+pub use table::render;
 pub use timeline::to_timeline;
 pub use trap::Trap;
+pub use trial::{Trial, TrialOptions, run_trials, write_truth};
+pub use verdict::{Answer, Cause, Verdict, ask};

@@ -9,7 +9,8 @@ use clap::{Parser, Subcommand};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use underspan_simulator::{
-    Case, EngineKind, Plant, Recording, Scenario, Subject, Trap, to_timeline, write_kineto,
+    Case, EngineKind, Plant, Recording, Scenario, Score, Subject, Trap, Trial, TrialOptions,
+    render, run_trials, to_timeline, write_kineto, write_truth,
 };
 
 /// Simulated GPU servers whose truth is known.
@@ -64,6 +65,29 @@ enum Command {
         #[command(flatten)]
         extent: Extent,
     },
+    /// Run the matrix through the built `underspan` binary and print how right it is
+    Matrix {
+        #[command(flatten)]
+        extent: Extent,
+        /// The binary; beside this one unless given
+        #[arg(long, env = "UNDERSPAN_BINARY")]
+        binary: Option<PathBuf>,
+        /// Only cases whose name contains one of these
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<String>,
+        /// Cases at the same time
+        #[arg(long, default_value_t = 2)]
+        jobs: usize,
+        /// Keep the cases and their truth in this folder
+        #[arg(long)]
+        keep: Option<PathBuf>,
+        /// List what was not right
+        #[arg(long)]
+        misses: bool,
+        /// Also write the tables into this page
+        #[arg(long)]
+        page: Option<PathBuf>,
+    },
     /// Write every file of sample-traces/
     Samples {
         /// The folder
@@ -109,28 +133,102 @@ fn main() -> Result<()> {
             };
             write_case(&Case { engine, subject, seed }, &output)
         }
-        Command::MatrixCases { output, extent } => matrix_cases(&output, extent),
+        Command::MatrixCases { output, extent } => {
+            extent.cases().iter().try_for_each(|case| write_case(case, &output))
+        }
+        Command::Matrix { extent, binary, only, jobs, keep, misses, page } => {
+            let mut cases = extent.cases();
+            cases.retain(|case| {
+                let name = case.name();
+                only.is_empty() || only.iter().any(|part| name.contains(part.as_str()))
+            });
+            let binary = binary.map_or_else(binary_beside_this, Ok)?;
+            matrix(&cases, binary, jobs, keep, misses, page.as_deref())
+        }
         Command::Samples { folder } => samples(&folder),
     }
 }
 
-fn matrix_cases(output: &Path, extent: Extent) -> Result<()> {
-    for case in underspan_simulator::matrix(extent.first_seed, extent.seeds, extent.quick) {
-        write_case(&case, output)?;
+impl Extent {
+    fn cases(self) -> Vec<Case> {
+        underspan_simulator::matrix(self.first_seed, self.seeds, self.quick)
+    }
+}
+
+fn binary_beside_this() -> Result<PathBuf> {
+    let own = std::env::current_exe().context("cannot tell where this program is")?;
+    let binary = own.with_file_name("underspan");
+    if !binary.exists() {
+        bail!("{} does not exist: build it, or give --binary", binary.display());
+    }
+    Ok(binary)
+}
+
+fn matrix(
+    cases: &[Case],
+    binary: PathBuf,
+    jobs: usize,
+    keep: Option<PathBuf>,
+    lists_misses: bool,
+    page: Option<&Path>,
+) -> Result<()> {
+    let temporary = std::env::temp_dir().join(format!("underspan-matrix-{}", std::process::id()));
+    let keeps_cases = keep.is_some();
+    let folder = keep.unwrap_or(temporary);
+    let options = TrialOptions { binary, folder, keeps_cases, jobs };
+    let n = cases.len();
+    let progress = |done: usize, _: &Trial| {
+        if done.is_multiple_of(25) || done == n {
+            let _ = writeln!(std::io::stderr(), "{done} of {n}");
+        }
+    };
+    let trials = run_trials(cases, &options, &progress);
+    if !keeps_cases {
+        let _ = std::fs::remove_dir_all(&options.folder);
+    }
+    let score = Score::of(&trials?);
+    let tables = render(&score);
+    let mut out = std::io::stdout().lock();
+    write!(out, "{tables}")?;
+    for failure in &score.failures {
+        writeln!(out, "no answer: {failure}")?;
+    }
+    if lists_misses {
+        for miss in &score.misses {
+            writeln!(out, "{miss}")?;
+        }
+    }
+    if let Some(page) = page {
+        let text = format!("{PAGE_HEAD}{tables}");
+        std::fs::write(page, text).with_context(|| format!("cannot write {}", page.display()))?;
     }
     Ok(())
 }
+
+const PAGE_HEAD: &str = "\
+# How right the verdicts are
+
+Measured on the project's own planted faults: simulated vLLM-like, Triton-like and plain PyTorch
+servers, 19 faults at three severities, clean servers that look suspicious, two faults at once, and
+damaged captures. The simulator shares no code with the detectors; the binary reads the same public
+formats that an operator hands over. Regenerate this page with
+
+```sh
+cargo build --release -p underspan
+cargo run --release -p underspan-simulator -- matrix --page docs/verdict-accuracy.md
+```
+
+A simulator is not a GPU: these figures say how well the verdicts follow from evidence of the shape
+modelled there, not how often they are right in production.
+
+";
 
 fn write_case(case: &Case, output: &Path) -> Result<()> {
     if !case.is_possible() {
         bail!("{} makes no sense", case.name());
     }
     let truth = case.write(&output.join("cases"))?;
-    let folder = output.join("truth");
-    std::fs::create_dir_all(&folder)?;
-    let path = folder.join(format!("{}.json", truth.name));
-    std::fs::write(&path, serde_json::to_string_pretty(&truth.document)?)
-        .with_context(|| format!("cannot write {}", path.display()))
+    write_truth(output, &truth.name, &truth.document)
 }
 
 /// Seed of every committed sample.

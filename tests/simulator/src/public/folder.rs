@@ -29,6 +29,8 @@ pub(crate) struct Capture {
     pub(crate) has_samples: bool,
     /// Requests whose spans are missing.
     pub(crate) lost_spans: Vec<usize>,
+    /// The clock of the hosts that send spans is so far ahead, ns.
+    pub(crate) span_skew_ns: i64,
 }
 
 /// Writes the folder, which must exist.
@@ -58,7 +60,8 @@ pub(crate) fn write_capture(capture: &Capture, folder: &Path) -> io::Result<()> 
         .filter(|(at, _)| !capture.lost_spans.contains(at))
         .map(|(_, served)| served)
         .collect();
-    let spans = otlp::document(&kept, capture.base_ns, capture.server);
+    let span_base_ns = capture.base_ns.saturating_add_signed(capture.span_skew_ns);
+    let spans = otlp::document(&kept, span_base_ns, capture.server);
     write_gzip(&folder.join("spans.otlp.json.gz"), &spans)?;
     if matches!(capture.server, Server::Triton(_)) {
         let monotonic_ns = 2_678_400_000_000_000 + capture.seed * 7_919;
