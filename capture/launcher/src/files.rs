@@ -71,13 +71,12 @@ pub fn find_collector() -> Result<PathBuf, LaunchError> {
 /// those of a Cargo build, from which programs and tests run.
 pub(crate) fn folders_near(program: &Path) -> Vec<PathBuf> {
     let Some(own) = program.parent() else { return Vec::new() };
-    let mut folders = vec![own.to_owned(), own.join("../lib/underspan")];
-    if is_build_folder(own) {
-        folders.push(own.join("deps"));
-    } else if let Some(above) = own.parent().filter(|above| is_build_folder(above)) {
-        folders.push(above.to_owned());
+    let build = [Some(own), own.parent()].into_iter().flatten().find(|dir| is_build_folder(dir));
+    match build {
+        // Cargo builds every library into `deps` and links some of them above it.
+        Some(build) => vec![build.join("deps"), build.to_owned()],
+        None => vec![own.to_owned(), own.join("../lib/underspan")],
     }
-    folders
 }
 
 /// Cargo marks the folder above a profile's.

@@ -49,8 +49,10 @@ pub use case::{Case, Subject, Truth, matrix};
 pub use corruption::Corruption;
 pub use device::Gpu;
 pub use kineto::write_kineto;
-pub use machine::Machine;
+pub use llm::{Batch, Model, Precision};
+pub use machine::{Machine, Work};
 pub use plant::{Layer, Plant};
+pub use random::Random;
 pub use recording::{
     ApiCall, Copy, CopyKind, CpuOp, Fill, Kernel, Launch, Member, Range, Recording, Request, Step,
 };

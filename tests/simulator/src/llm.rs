@@ -14,38 +14,46 @@ const FLOOR_NS: f64 = 1_700.0;
 
 /// Sizes of a model.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Model {
-    pub(crate) layers: u32,
-    pub(crate) hidden: u64,
-    pub(crate) intermediate: u64,
-    pub(crate) kv_width: u64,
-    pub(crate) vocabulary: u64,
-    pub(crate) precision: Precision,
+pub struct Model {
+    /// Decoder layers.
+    pub layers: u32,
+    /// Width between layers.
+    pub hidden: u64,
+    /// Width within the feed-forward part.
+    pub intermediate: u64,
+    /// Width of keys, and of values.
+    pub kv_width: u64,
+    /// Tokens there are.
+    pub vocabulary: u64,
+    /// What multiplications run in.
+    pub precision: Precision,
 }
 
 /// What the matrix multiplications run in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Precision {
+pub enum Precision {
+    /// 16-bit, on tensor cores.
     Bf16,
+    /// 32-bit, on CUDA cores.
     Fp32,
 }
 
 /// What one forward pass computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Batch {
+pub struct Batch {
     /// Tokens through the linear layers.
-    pub(crate) tokens: u64,
+    pub tokens: u64,
     /// Context tokens read by attention, over all requests.
-    pub(crate) context_tokens: u64,
+    pub context_tokens: u64,
     /// Whether any request is in prefill.
-    pub(crate) has_prefill: bool,
+    pub has_prefill: bool,
     /// Requests that produce a token.
-    pub(crate) requests: u64,
+    pub requests: u64,
 }
 
 impl Model {
     /// The kernels of one forward pass, in order, without sampling.
-    pub(crate) fn forward(&self, batch: Batch) -> Vec<Work> {
+    pub fn forward(&self, batch: Batch) -> Vec<Work> {
         let mut kernels = vec![self.embedding(batch.tokens)];
         for _ in 0..self.layers {
             kernels.push(self.norm(batch.tokens));
@@ -64,7 +72,7 @@ impl Model {
     }
 
     /// The kernels that turn hidden states into tokens.
-    pub(crate) fn sample(&self, requests: u64) -> Vec<Work> {
+    pub fn sample(&self, requests: u64) -> Vec<Work> {
         vec![
             self.gemm(requests, self.vocabulary, self.hidden),
             memory_bound(

@@ -32,11 +32,15 @@ pub struct Machine {
 
 /// A kernel to run: what it is and how long it takes.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Work {
-    pub(crate) launch: Launch,
-    pub(crate) duration_ns: f64,
-    pub(crate) op: &'static str,
-    pub(crate) input_types: &'static str,
+pub struct Work {
+    /// Kernel and launch.
+    pub launch: Launch,
+    /// Time on the device, ns.
+    pub duration_ns: f64,
+    /// Operator that launches it.
+    pub op: &'static str,
+    /// Operand types as the profiler prints them.
+    pub input_types: &'static str,
 }
 
 impl Machine {

@@ -4,10 +4,11 @@
 
 /// Deterministic random numbers from a seed.
 #[derive(Debug, Clone)]
-pub(crate) struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
+    /// Starts a sequence.
+    pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -21,7 +22,8 @@ impl Random {
         state
     }
 
-    pub(crate) fn next_u64(&mut self) -> u64 {
+    /// The next 64 bits.
+    pub fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -30,17 +32,17 @@ impl Random {
     }
 
     /// Uniform in `[0, 1)`.
-    pub(crate) fn unit(&mut self) -> f64 {
+    pub fn unit(&mut self) -> f64 {
         (self.next_u64() >> 11) as f64 / (1u64 << 53) as f64
     }
 
     /// Uniform in `[low, high)`.
-    pub(crate) fn between(&mut self, low: u64, high: u64) -> u64 {
+    pub fn between(&mut self, low: u64, high: u64) -> u64 {
         low + (self.unit() * (high - low) as f64) as u64
     }
 
     /// Exponentially distributed with the given mean.
-    pub(crate) fn exponential(&mut self, mean: f64) -> f64 {
+    pub fn exponential(&mut self, mean: f64) -> f64 {
         -mean * (1.0 - self.unit()).ln()
     }
 
@@ -66,7 +68,7 @@ impl Random {
     }
 
     /// `value` with relative noise of about `spread` (triangular, so never far off), at least 1.
-    pub(crate) fn jitter(&mut self, value: f64, spread: f64) -> u64 {
+    pub fn jitter(&mut self, value: f64, spread: f64) -> u64 {
         let noise = self.unit() + self.unit() - 1.0;
         (value * (1.0 + spread * noise)).max(1.0) as u64
     }

@@ -24,9 +24,9 @@ pub const FLOORS: &[(&str, u8)] = &[
     ("underspan-viewer", 4),
     ("underspan-simulator", 5),
     ("fake-cupti", 5),
-    ("fake-driver", 5),
+    ("fake-driver", 6),
     ("cupti-conformance", 5),
-    ("underspan-tests", 6),
+    ("underspan-tests", 7),
 ];
 
 /// The floor of a crate of this workspace; `None` for every other crate.

@@ -65,7 +65,7 @@ mod tests {
         };
         assert_eq!(
             text(&totals),
-            "underspan: 2 of 3 processes recording · 1200000 rows · 8.0 MiB · 0 lost · 0.8 % of a core · 10 s"
+            "underspan: 2 of 3 processes recording · 1200000 rows · 8.00 MiB · 0 lost · 0.8 % of a core · 10 s"
         );
     }
 }

@@ -1,0 +1,7 @@
+//! The serving process, see `fake_driver::server`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    fake_driver::server::main(std::env::args().skip(1))
+}
