@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use crate::corruption::Corruption;
+use crate::cost;
 use crate::plant::{Layer, Plant};
 use crate::public::{Capture, Server, write_capture};
 use crate::served::{Run, Served, percentile};
@@ -134,7 +135,7 @@ impl Case {
         let noise_seed = self.seed.wrapping_mul(31) + 7;
         let run = sown.faulty.run(self.seed, noise_seed);
         let healthy = sown.healthy.run(self.seed, noise_seed);
-        let document = self.truth(&run, &healthy);
+        let document = self.truth(&sown.faulty, &run, &healthy);
         create(&case_folder)?;
         let mut capture = self.capture(&sown.faulty, run, self.seed);
         if let Subject::Damaged(_, corruption) = self.subject {
@@ -205,18 +206,14 @@ impl Case {
             Engine::Triton(t) => Server::Triton(t.encoder.model.name),
             Engine::PyTorch(_) => Server::PyTorch,
         };
-        let first_ns = run.served.iter().map(|s| s.arrival.gateway_ns).min().unwrap_or(0);
-        let last_ns = run.served.iter().map(Served::gateway_end_ns).max().unwrap_or(0);
-        // The profiler is switched on in a server that is already running.
-        let from_ns = first_ns + (last_ns - first_ns) / 85;
         let hides_declared = self.subject == Subject::Clean(Trap::NothingDeclared);
         Capture {
+            window_ns: window_ns(&run),
             run,
             server,
             declared: (!hides_declared).then(|| engine.declared()),
             base_ns: engine.base_ns(),
             seed,
-            window_ns: (from_ns, last_ns + 1_000_000),
             has_samples: true,
             lost_spans: Vec::new(),
             span_skew_ns: 0,
@@ -233,7 +230,7 @@ impl Case {
         self.plants().iter().flat_map(|plant| plant.layers()).copied().collect()
     }
 
-    fn truth(&self, run: &Run, healthy: &Run) -> Value {
+    fn truth(&self, engine: &Engine, run: &Run, healthy: &Run) -> Value {
         let (with, without) = (Latencies::of(run), Latencies::of(healthy));
         let mut document = json!({
             "case": self.name(),
@@ -247,6 +244,7 @@ impl Case {
             "with_fault": with.document(),
             "without_fault": without.document(),
             "effect_p95_ms": with.outer[1] - without.outer[1],
+            "gpu_ms": gpu_ms(engine, run),
         });
         match self.subject {
             Subject::Clean(trap) => document["trap"] = json!(trap.name()),
@@ -265,6 +263,22 @@ fn accepted(plant: Plant) -> Vec<String> {
         _ => &[],
     };
     std::iter::once(&plant).chain(more).map(|plant| plant.id()).collect()
+}
+
+/// What the trace covers, ns: the profiler is switched on in a server that is already running.
+fn window_ns(run: &Run) -> (u64, u64) {
+    let first_ns = run.served.iter().map(|s| s.arrival.gateway_ns).min().unwrap_or(0);
+    let last_ns = run.served.iter().map(Served::gateway_end_ns).max().unwrap_or(0);
+    (first_ns + (last_ns - first_ns) / 85, last_ns + 1_000_000)
+}
+
+/// Kernel time that each request caused inside the window, ms, by trace id.
+fn gpu_ms(engine: &Engine, run: &Run) -> Value {
+    let shares = cost::shares_ns(engine, run, window_ns(run));
+    let rows = run.served.iter().zip(shares);
+    rows.map(|(served, ns)| (format!("{:032x}", served.arrival.trace_id), json!(ns / 1e6)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 /// p50, p95 and p99 of the outermost and of the serving span, ms.

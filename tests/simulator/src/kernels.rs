@@ -40,8 +40,9 @@ impl Kernels {
         let (tiles_m, tiles_n) = (m.div_ceil(tile_m), n.div_ceil(tile_n));
         let tiles = (tiles_m * tiles_n) as f64;
         let waves = tiles / f64::from(self.gpu.sms);
-        // The last wave is seldom full; stream-k scheduling hides most of it.
-        let quantized = if m <= 64 { waves } else { waves.max(waves.ceil() * 0.86) };
+        // The last wave is seldom full; split-k and stream-k schedules hide most of that.
+        let hidden = if m <= 64 { 1.0 } else { 0.7 };
+        let quantized = waves + (1.0 - hidden) * (waves.ceil() - waves);
         let flop_per_tile = 2.0 * (tile_m * tile_n * k) as f64;
         let flop = quantized * f64::from(self.gpu.sms) * flop_per_tile;
         let efficiency = if number == Number::Fp32 { SIMT_EFFICIENCY } else { COMPUTE_EFFICIENCY };
@@ -59,20 +60,28 @@ impl Kernels {
         self.work(name, op, shape, compute_ns, self.memory_ns(bytes), Part::Tokens)
     }
 
-    /// Attention of members given as (query tokens, context tokens).
-    pub(crate) fn attention(&self, heads: Heads, members: &[(u64, u64)]) -> Work {
+    /// Time of attention without noise, ns.
+    pub(crate) fn attention_ns(&self, heads: Heads, members: &[(u64, u64)]) -> f64 {
+        let (compute_ns, memory_ns) = self.attention_bounds(heads, members);
+        crate::rank::bound_ns(compute_ns, memory_ns)
+    }
+
+    fn attention_bounds(&self, heads: Heads, members: &[(u64, u64)]) -> (f64, f64) {
         let mut flop = 0.0;
         let mut bytes = 0.0;
         for &(query, context) in members {
             // A causal query sees half of its own tokens and all of those before.
             let seen = context as f64 - query as f64 / 2.0;
             flop += 4.0 * query as f64 * seen.max(1.0) * (heads.query * heads.width) as f64;
-            bytes += 2.0
-                * 2.0
-                * (context * heads.key_value * heads.width + query * heads.query * heads.width)
-                    as f64;
+            let rows = context * heads.key_value + query * heads.query;
+            bytes += 4.0 * (rows * heads.width) as f64;
         }
-        let compute_ns = flop / (self.gpu.half_rate * 0.45);
+        (flop / (self.gpu.half_rate * 0.45), self.memory_ns(bytes))
+    }
+
+    /// Attention of members given as (query tokens, context tokens).
+    pub(crate) fn attention(&self, heads: Heads, members: &[(u64, u64)]) -> Work {
+        let (compute_ns, memory_ns) = self.attention_bounds(heads, members);
         let queries: u64 = members.iter().map(|m| m.0).sum();
         let longest = members.iter().map(|m| m.0).max().unwrap_or(1);
         let batch = members.len().max(1) as u32;
@@ -104,8 +113,7 @@ impl Kernels {
                 ([longest.div_ceil(64) as u32, batch, query_heads], 128, 255, 49_152),
             ),
         };
-        let name = name.to_owned();
-        self.work(name, op, shape, compute_ns, self.memory_ns(bytes), Part::Attention)
+        self.work(name, op, shape, compute_ns, memory_ns, Part::Attention)
     }
 
     /// A kernel that streams `bytes` over `rows` rows.
@@ -125,7 +133,6 @@ impl Kernels {
             Streaming::Softmax | Streaming::ArgMax | Streaming::Gather => Part::Sampling,
             _ => Part::Tokens,
         };
-        let name = name.to_owned();
         let shape = (grid, block, registers, shared);
         self.work(name, op, shape, 0.0, self.memory_ns(bytes), part)
     }
@@ -137,8 +144,7 @@ impl Kernels {
         let name = "ncclDevKernel_AllReduce_Sum_bf16_RING_LL(ncclDevKernelArgsStorage<4096ul>)";
         let shape = ([8, 1, 1], 512, 96, 82_240);
         let time_ns = 9_000.0 + steps * bytes / link;
-        let work =
-            self.work(name.to_owned(), "c10d::allreduce_", shape, 0.0, time_ns, Part::Tokens);
+        let work = self.work(name, "c10d::allreduce_", shape, 0.0, time_ns, Part::Tokens);
         Work { is_collective: true, ..work }
     }
 
@@ -148,18 +154,19 @@ impl Kernels {
 
     fn work(
         &self,
-        name: String,
+        name: &'static str,
         op: &'static str,
         (grid, block, registers, shared_bytes): Shape,
         compute_ns: f64,
         memory_ns: f64,
         part: Part,
     ) -> Work {
+        let name = name.into();
         let launch = Launch { name, grid, block: [block, 1, 1], registers, shared_bytes };
         Work { launch, op, compute_ns, memory_ns, is_collective: false, part }
     }
 
-    fn gemm_name(&self, number: Number, m: u64) -> (String, u32, u32, u32) {
+    fn gemm_name(&self, number: Number, m: u64) -> (&'static str, u32, u32, u32) {
         let hopper = self.gpu.is_hopper();
         let is_trt = self.library == Library::TensorRt;
         let (name, block, registers, shared) = match number {
@@ -212,7 +219,7 @@ impl Kernels {
                 ("ampere_fp16_s16816gemm_fp16_128x128_ldg8_f2f_stages_64x4_tn", 256, 154, 131_072)
             }
         };
-        (name.to_owned(), block, registers, shared)
+        (name, block, registers, shared)
     }
 }
 

@@ -12,6 +12,7 @@
 mod case;
 mod conditions;
 mod corruption;
+mod cost;
 mod device;
 mod encoder;
 mod engine;

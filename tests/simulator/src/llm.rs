@@ -220,8 +220,13 @@ fn work(
     registers: u32,
     shared_bytes: u32,
 ) -> Work {
-    let launch =
-        Launch { name: name.to_owned(), grid, block: [block, 1, 1], registers, shared_bytes };
+    let launch = Launch {
+        name: name.to_owned().into(),
+        grid,
+        block: [block, 1, 1],
+        registers,
+        shared_bytes,
+    };
     Work { launch, duration_ns, op, input_types }
 }
 

@@ -100,7 +100,7 @@ impl Model {
         }
     }
 
-    fn heads(&self, ranks: u64) -> Heads {
+    pub(crate) fn heads(&self, ranks: u64) -> Heads {
         Heads {
             query: self.heads / ranks,
             key_value: (self.key_value_heads / ranks).max(1),

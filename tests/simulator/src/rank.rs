@@ -52,11 +52,14 @@ impl Work {
     /// Time without noise at a clock ratio, ns. Drivers and DRAM keep their own clocks, so a
     /// kernel bound by memory barely notices the SM clock.
     pub(crate) fn time_ns(&self, clock_ratio: f64) -> f64 {
-        let compute_ns = self.compute_ns / clock_ratio;
-        // Overlap is not perfect near the ridge.
-        let bound_ns = (compute_ns.powi(4) + self.memory_ns.powi(4)).powf(0.25);
-        1_300.0 + bound_ns
+        bound_ns(self.compute_ns / clock_ratio, self.memory_ns)
     }
+}
+
+/// Time of a kernel from what its arithmetic and its memory traffic take, ns.
+pub(crate) fn bound_ns(compute_ns: f64, memory_ns: f64) -> f64 {
+    // Overlap is not perfect near the ridge.
+    1_300.0 + (compute_ns.powi(4) + memory_ns.powi(4)).powf(0.25)
 }
 
 /// One host thread and one device.

@@ -1,5 +1,7 @@
 //! What a simulated server did, in plain numbers: the truth that trace files are written from.
 
+use std::borrow::Cow;
+
 use crate::device::Gpu;
 
 /// One kernel execution.
@@ -25,7 +27,7 @@ pub struct Kernel {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Launch {
     /// Kernel name.
-    pub name: String,
+    pub name: Cow<'static, str>,
     /// Grid in blocks.
     pub grid: [u32; 3],
     /// Block in threads.

@@ -165,7 +165,7 @@ fn all_reduce(ranks: &mut [Machine]) {
         let waited = both_ready_ns - machine.stream_ready_ns(COMPUTE_STREAM);
         let launch = Launch {
             name: "ncclDevKernel_AllReduce_Sum_bf16_RING_LL(ncclDevKernelArgsStorage<4096ul>)"
-                .to_owned(),
+                .into(),
             grid: [8, 1, 1],
             block: [512, 1, 1],
             registers: 96,

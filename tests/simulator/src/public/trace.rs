@@ -39,6 +39,7 @@ pub(crate) fn write_trace(
         events.host(thread)?;
         events.device(thread)?;
     }
+    events.profiler_overhead()?;
     events.names(threads)?;
     events.footer()
 }
@@ -288,6 +289,20 @@ impl<W: Write> Events<W> {
                 quoted(&range.name)?,
                 recording.device,
                 range.external_id,
+            )?;
+        }
+        Ok(())
+    }
+
+    /// The profiler takes its first buffers.
+    fn profiler_overhead(&mut self) -> io::Result<()> {
+        let from_ns = self.options.window_ns.0;
+        for (start_ns, duration_ns) in [(from_ns + 72_000, 223_000), (from_ns + 590_000, 295_000)] {
+            let (ts, dur) = (self.ts(start_ns), Microseconds(duration_ns));
+            self.begin()?;
+            write!(
+                self.out,
+                "{{\"ph\": \"X\", \"cat\": \"overhead\", \"name\": \"Activity Buffer Request\", \"pid\": -1, \"tid\": 0, \"ts\": {ts}, \"dur\": {dur}}}"
             )?;
         }
         Ok(())
