@@ -128,16 +128,14 @@ impl Accountant<'_> {
             self.between(known, membership.step, at, start, sums);
             let (start, end) = (start.max(at), end.min(to));
             let step = membership.step;
+            let is_whole = (start, end) == self.time.window(step);
             let clipped;
-            let profile = if (start, end) == self.time.window(step) {
-                &self.profiles[step as usize]
+            let (profile, foreign) = if is_whole {
+                (&self.profiles[step as usize], self.foreign.of_member(step, membership))
             } else {
-                let window = interval(start, end);
-                clipped = self.profiler.profile(step, window, scratch);
-                &clipped
+                clipped = self.profiler.profile(step, interval(start, end), scratch);
+                (&clipped, 0)
             };
-            let is_whole = profile == &self.profiles[step as usize];
-            let foreign = if is_whole { self.foreign.of_member(step, membership) } else { 0 };
             sums.add_profile(profile, foreign, step);
             busy += profile.busy;
             at = at.max(end);

@@ -19,7 +19,7 @@ pub(super) fn quality(
     found: &Discovery,
     time: &EngineTime<'_>,
 ) -> ClockQuality {
-    let uncertainty_ns = stated(timeline).map(|stated| stated.max(found.worst_skew_ns));
+    let uncertainty_ns = stated(timeline);
     let half_step = time.half_median_step().map(|half| half.as_ns());
     let is_refused = match (uncertainty_ns, half_step) {
         (None, Some(_)) => true,

@@ -27,6 +27,10 @@ pub(super) struct Found {
     pub(super) facts: Facts,
     /// Row of the identity; [`NONE_U32`] without one.
     pub(super) identity: u32,
+    /// By how much a span of it begins before the span that called it.
+    pub(super) skew_ns: u64,
+    /// Service of the serving span.
+    pub(super) service: StringId,
 }
 
 impl Found {
@@ -40,10 +44,9 @@ impl Found {
 #[derive(Debug, Default)]
 pub(super) struct Discovery {
     pub(super) requests: Vec<Found>,
-    /// Request by row of a span that belongs to it.
+    /// Spans that begin before the span that called them, or lie wholly outside it.
     pub(super) n_impossible: u64,
-    /// Farthest that a serving span begins before the span that called it.
-    pub(super) worst_skew_ns: u64,
+    /// Traces without a span of a serving engine.
     pub(super) n_traces_without: u64,
 }
 
@@ -189,10 +192,11 @@ impl Discovery {
         }
         let interval = interval_of(timeline, outer);
         let own = interval_of(timeline, top);
+        let mut skew_ns = 0;
         for pair in chain.windows(2) {
             let (above, below) = (interval_of(timeline, pair[0]), interval_of(timeline, pair[1]));
             let early = above.start().saturating_since(below.start()).as_ns();
-            self.worst_skew_ns = self.worst_skew_ns.max(early);
+            skew_ns = skew_ns.max(early);
             let is_apart = above.intersection(below).is_none() && below.duration().as_ns() > 0;
             self.n_impossible += u64::from(early > 0 || is_apart);
         }
@@ -216,6 +220,8 @@ impl Discovery {
             internal_id: id,
             facts,
             identity: NONE_U32,
+            skew_ns,
+            service: StringId::from_raw(timeline.spans.service[top as usize]),
         });
     }
 }

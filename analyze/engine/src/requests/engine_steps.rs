@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 use underspan_model::tables::{AnnotationKind, Phase, Rung, StepKind};
 use underspan_model::{Interval, NONE_U32, NONE_U64, ProcessId, StringId, Timeline, TimestampNs};
 
+use super::device_steps;
 use crate::{Analysis, StepDialect, StepLabel};
 
 /// A label may begin this much before the step that the hook saw, or after its end.
@@ -80,6 +81,11 @@ impl EngineSteps {
         steps.extend(labelled.0);
         if steps.is_empty() {
             steps = of_annotations(timeline, spans);
+        }
+        if steps.is_empty() && !spans.is_empty() {
+            steps = device_steps::find(timeline, &analysis.correlation);
+            steps.sort_by_key(|step| (step.host, step.process, step.thread));
+            number(&mut steps);
         }
         Self::ordered(steps, n_repeated + exact.1)
     }
@@ -352,8 +358,12 @@ impl ServingSpans {
         Self { reach: spans }
     }
 
+    fn is_empty(&self) -> bool {
+        self.reach.is_empty()
+    }
+
     /// Whether any request was in its server from before `start` until after `end`.
-    fn hold(&self, start: i64, end: i64) -> bool {
+    pub(super) fn hold(&self, start: i64, end: i64) -> bool {
         let until = self.reach.partition_point(|(from, _)| *from <= start);
         until.checked_sub(1).and_then(|at| self.reach.get(at)).is_some_and(|(_, to)| end <= *to)
     }

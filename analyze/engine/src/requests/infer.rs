@@ -7,11 +7,12 @@
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
+use underspan_model::StringId;
 use underspan_model::tables::{Phase, Rung};
 
 use super::Membership;
 use super::discover::Found;
-use super::engine_steps::Engine;
+use super::engine_steps::{Engine, ServingSpans};
 use super::engine_time::EngineTime;
 use crate::StepDialect;
 
@@ -24,8 +25,11 @@ const CHUNK_LIMIT: usize = 512;
 
 /// Adds guessed memberships for requests that have none, in steps whose members no source states.
 pub(super) fn infer(time: &EngineTime<'_>, found: &[Found], of_request: &mut [Vec<Membership>]) {
+    // Times of a request whose own spans contradict each other say nothing to the step.
+    let most_skew = time.half_median_step().map_or(0, |half| half.as_ns());
+    let is_usable = |found: &Found| found.span().is_some() && found.skew_ns <= most_skew;
     let mut open: Vec<u32> = (0..found.len() as u32)
-        .filter(|at| of_request[*at as usize].is_empty() && found[*at as usize].span().is_some())
+        .filter(|at| of_request[*at as usize].is_empty() && is_usable(&found[*at as usize]))
         .collect();
     open.sort_by_key(|at| (found[*at as usize].serving, *at));
     let engines: Vec<&Engine> = time
@@ -33,17 +37,34 @@ pub(super) fn infer(time: &EngineTime<'_>, found: &[Found], of_request: &mut [Ve
         .engines
         .iter()
         .filter(|engine| {
-            engine.steps.iter().all(|step| time.steps.steps[*step as usize].members.is_empty())
+            let states_members = |step: &u32| {
+                let rung = time.steps.steps[*step as usize].rung;
+                matches!(rung, Rung::ExactHook | Rung::ExactBatch)
+            };
+            !engine.steps.iter().any(states_members)
         })
         .collect();
+    // Spans that tell of tokens are those of engines that iterate; others have ranges of their own.
+    let tells_tokens = |at: &u32| {
+        found[*at as usize].facts.ttft_ns.is_some()
+            && found[*at as usize].facts.prefill_ns.is_some()
+    };
+    let iterates = open.iter().any(tells_tokens);
     let (ranges, serial): (Vec<&Engine>, Vec<&Engine>) = engines.into_iter().partition(|engine| {
         let dialect = |step: &u32| time.steps.steps[*step as usize].label.dialect;
-        engine.steps.iter().all(|step| dialect(step) == StepDialect::Annotation)
+        engine.steps.iter().all(|step| match dialect(step) {
+            StepDialect::Annotation => true,
+            StepDialect::DeviceWork => !iterates,
+            _ => false,
+        })
     });
-    for engine in ranges {
-        give_ranges(time, engine, found, &open, of_request);
+    if !ranges.is_empty() {
+        let owners = owners_of_ranges(time, &ranges, found, &open);
+        for engine in ranges {
+            give_ranges(time, engine, found, &owners, of_request);
+        }
     }
-    for at in open {
+    for at in open.into_iter().filter(tells_tokens) {
         let request = &found[at as usize];
         let fits = serial.iter().filter_map(|engine| fit(time, engine, request));
         if let Some(best) = fits.min_by_key(|fit| fit.misfit) {
@@ -53,6 +74,43 @@ pub(super) fn infer(time: &EngineTime<'_>, found: &[Found], of_request: &mut [Ve
     for memberships in of_request {
         memberships.sort_by_key(|membership| membership.step);
     }
+}
+
+/// The requests of the service that the ranges belong to: that within whose requests most of them
+/// lie, of equal ones the one whose requests are shorter. Others only wait for it, or have nothing
+/// to do with it.
+fn owners_of_ranges(
+    time: &EngineTime<'_>,
+    engines: &[&Engine],
+    found: &[Found],
+    open: &[u32],
+) -> Vec<u32> {
+    let mut services: Vec<StringId> = open.iter().map(|at| found[*at as usize].service).collect();
+    services.sort_unstable();
+    services.dedup();
+    let of = |service: StringId| -> Vec<u32> {
+        open.iter().copied().filter(|at| found[*at as usize].service == service).collect()
+    };
+    let held = |requests: &[u32]| {
+        let spans = requests.iter().map(|at| {
+            let serving = found[*at as usize].serving;
+            (serving.start().as_ns(), serving.end().as_ns())
+        });
+        let spans = ServingSpans::new(spans.collect());
+        let steps = engines.iter().flat_map(|engine| &engine.steps);
+        let holds = |step: &&u32| {
+            let host = time.steps.steps[**step as usize].host;
+            spans.hold(host.start().as_ns(), host.end().as_ns())
+        };
+        steps.filter(holds).count()
+    };
+    let length = |requests: &[u32]| -> u64 {
+        requests.iter().map(|at| found[*at as usize].serving.duration().as_ns()).sum()
+    };
+    let best = services.into_iter().map(of).max_by_key(|requests| {
+        (held(requests), std::cmp::Reverse(length(requests) / requests.len().max(1) as u64))
+    });
+    best.unwrap_or_default()
 }
 
 /// Gives each range to the request, of those it lies within, that ends soonest after it. Of ranges
@@ -68,6 +126,10 @@ fn give_ranges(
         let serving = found[at as usize].serving;
         (serving.start().as_ns(), serving.end().as_ns())
     };
+    let one_each = engine
+        .steps
+        .iter()
+        .all(|step| time.steps.steps[*step as usize].label.dialect == StepDialect::Annotation);
     let mut order = engine.steps.clone();
     order.sort_by_key(|step| (time.steps.steps[*step as usize].host.end(), *step));
     let mut is_given: HashMap<u32, (), FixedState> = HashMap::default();
@@ -83,9 +145,13 @@ fn give_ranges(
         let mut free = None;
         for at in around {
             nearest = nearest.or(Some(*at));
-            if !is_given.contains_key(at) {
+            if one_each && !is_given.contains_key(at) {
                 free = Some(*at);
                 break;
+            }
+            // Of several that are open, the server works on the one that came first.
+            if !one_each && free.is_none_or(|free| serving(*at).0 < serving(free).0) {
+                free = Some(*at);
             }
         }
         let Some(at) = free.or(nearest) else { continue };

@@ -192,6 +192,8 @@ impl Names {
             internal_id: raw.request,
             facts: Facts::default(),
             identity: NONE_U32,
+            skew_ns: 0,
+            service: StringId::NONE,
         });
         if !raw.request.is_none() {
             self.by_id.insert(raw.request, at);
@@ -223,5 +225,7 @@ fn of_identity(identity: &underspan_model::tables::RequestIdentity) -> Found {
         internal_id: internal,
         facts: Facts::default(),
         identity: NONE_U32,
+        skew_ns: 0,
+        service: StringId::NONE,
     }
 }

@@ -10,6 +10,7 @@
 
 mod account;
 mod clock;
+mod device_steps;
 mod discover;
 mod engine_steps;
 mod engine_time;
@@ -289,9 +290,7 @@ impl Assembly<'_> {
             engine: facts.engine.unwrap_or(StringId::NONE),
             model: facts.model.unwrap_or(StringId::NONE),
             model_version: facts.model_version.unwrap_or(StringId::NONE),
-            service: span.map_or(StringId::NONE, |row| {
-                StringId::from_raw(self.timeline.spans.service[row as usize])
-            }),
+            service: found.service,
             process: steps.first().map_or(ProcessId::NONE, |step| self.process(step.step)),
             n_preemptions: cut.n_preemptions,
             is_error,

@@ -10,10 +10,12 @@ use underspan_model::tables::Table;
 use underspan_model::{Interval, NONE_U32, Timeline, TimestampNs};
 
 use super::engine_steps::EngineSteps;
-use crate::{Correlation, WorkKind};
+use crate::{Correlation, StepDialect, WorkKind};
 
 /// Steps that may run at the same time and are told apart.
 const OPEN_LIMIT: usize = 64;
+/// Calls this long after a step's label, and before the next, still belong to it.
+const TAIL_NS: i64 = 5_000_000;
 
 /// The step of each row of device work, and of each thread's calls.
 #[derive(Debug)]
@@ -167,7 +169,13 @@ fn call_owners(timeline: &Timeline, steps: &EngineSteps) -> Vec<u32> {
         }
         if let Some(step) = own.get(next[slot]) {
             let (from, to) = host(steps, *step);
-            if from <= at && at < to {
+            // A label ends before the sampling of what it computed; the next step begins later.
+            let dialect = steps.steps[*step as usize].label.dialect;
+            let tail = match dialect {
+                StepDialect::Annotation => 0,
+                _ => to.saturating_sub(from).saturating_mul(2).max(TAIL_NS),
+            };
+            if from <= at && at < to.saturating_add(tail) {
                 *owner = *step;
             }
         }

@@ -1,0 +1,137 @@
+//! Steps that nothing names, found from what the host launched and waited for.
+//!
+//! An iteration launches its work and waits for the result: what a thread launches between two
+//! waits is one step. Without API calls, a copy of results to the host ends a step.
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use underspan_model::tables::{MemcpyKind, Rung, StepKind};
+use underspan_model::{
+    Interval, NONE_U32, NONE_U64, ProcessId, StreamId, StringId, ThreadId, Timeline, TimestampNs,
+};
+
+use super::engine_steps::EngineStep;
+use crate::{CallKind, Correlation, StepDialect, StepLabel, WorkKind};
+
+/// Fewest kernels of a step: what launches less prepares or copies.
+const FEWEST_KERNELS: u32 = 2;
+
+/// What a thread launched since it last waited.
+#[derive(Debug, Clone, Copy, Default)]
+struct Burst {
+    start: i64,
+    end: i64,
+    n_kernels: u32,
+    n_calls: u32,
+}
+
+/// The steps of a capture in which nothing names any.
+pub(super) fn find(timeline: &Timeline, correlation: &Correlation) -> Vec<EngineStep> {
+    if timeline.api_calls.start_ns.is_empty() {
+        by_results(timeline)
+    } else {
+        by_waits(timeline, correlation)
+    }
+}
+
+fn by_waits(timeline: &Timeline, correlation: &Correlation) -> Vec<EngineStep> {
+    let calls = &timeline.api_calls;
+    let mut n_kernels = vec![0_u32; calls.len()];
+    for call in correlation.calls(WorkKind::Kernel) {
+        if let Some(n) = n_kernels.get_mut(*call as usize) {
+            *n += 1;
+        }
+    }
+    let mut reads_back = vec![false; calls.len()];
+    for (row, call) in correlation.calls(WorkKind::Memcpy).iter().enumerate() {
+        if let Some(reads) = reads_back.get_mut(*call as usize) {
+            *reads |= timeline.memcpys.kind[row] == MemcpyKind::DtoH.code();
+        }
+    }
+    let mut bursts: HashMap<u32, Burst, FixedState> = HashMap::default();
+    let mut steps = Vec::new();
+    for row in 0..calls.len() {
+        let kind = correlation.call_names().kind(calls.name[row]);
+        let start = calls.start_ns[row];
+        let end = start.saturating_add_unsigned(calls.duration_ns[row]);
+        let burst = bursts.entry(calls.thread[row]).or_default();
+        let waits = kind == CallKind::Synchronize
+            || kind == CallKind::Transfer && reads_back[row] && calls.duration_ns[row] >= 100_000;
+        if n_kernels[row] > 0 || kind == CallKind::Transfer {
+            if burst.n_calls == 0 {
+                burst.start = start;
+            }
+            burst.n_calls += 1;
+            burst.n_kernels += n_kernels[row];
+            burst.end = end;
+        }
+        if waits {
+            burst.end = end;
+            if burst.n_kernels >= FEWEST_KERNELS {
+                let thread = calls.thread[row];
+                let process = timeline.dimensions.process_of_thread(ThreadId::from_raw(thread));
+                steps.push(step(burst.start, burst.end, process, thread));
+            }
+            // What is left of a burst without kernels prepares the next.
+            if burst.n_kernels > 0 {
+                *burst = Burst::default();
+            }
+        }
+    }
+    steps
+}
+
+/// By copies to the host, where the capture holds no API calls.
+fn by_results(timeline: &Timeline) -> Vec<EngineStep> {
+    let process_of =
+        |stream: u32| timeline.dimensions.process_of_stream(StreamId::from_raw(stream)).raw();
+    let mut copies: HashMap<u32, Vec<(i64, i64)>, FixedState> = HashMap::default();
+    for copy in timeline.memcpys.iter().filter(|copy| copy.direction() == MemcpyKind::DtoH) {
+        let end = copy.start_ns.saturating_add_unsigned(copy.duration_ns);
+        copies.entry(process_of(copy.stream)).or_default().push((copy.start_ns, end));
+    }
+    let mut bursts: HashMap<u32, (Burst, usize), FixedState> = HashMap::default();
+    let mut steps = Vec::new();
+    for kernel in timeline.kernels.iter() {
+        let process = process_of(kernel.stream);
+        let Some(copies) = copies.get(&process) else { continue };
+        let (burst, next) = bursts.entry(process).or_default();
+        while let Some((start, end)) = copies.get(*next).filter(|copy| copy.0 <= kernel.start_ns) {
+            if burst.n_kernels >= FEWEST_KERNELS && *start >= burst.start {
+                steps.push(step(burst.start, *end, ProcessId::from_raw(process), NONE_U32));
+            }
+            *burst = Burst::default();
+            *next += 1;
+        }
+        if burst.n_kernels == 0 {
+            burst.start = kernel.start_ns;
+        }
+        burst.n_kernels += 1;
+    }
+    for (process, (burst, next)) in bursts {
+        let end = copies.get(&process).and_then(|copies| copies.get(next)).map(|copy| copy.1);
+        if let Some(end) = end.filter(|_| burst.n_kernels >= FEWEST_KERNELS) {
+            steps.push(step(burst.start, end, ProcessId::from_raw(process), NONE_U32));
+        }
+    }
+    steps
+}
+
+fn step(start: i64, end: i64, process: ProcessId, thread: u32) -> EngineStep {
+    let at = TimestampNs::from_ns;
+    EngineStep {
+        host: Interval::new(at(start), at(end)),
+        process,
+        thread,
+        kind: StepKind::Unknown,
+        label: StepLabel::new(StepDialect::DeviceWork, StepKind::Unknown),
+        name: StringId::NONE,
+        rung: Rung::Inferred,
+        number: NONE_U64,
+        analysis_step: None,
+        device_interval: None,
+        members: Vec::new(),
+        preempted: Vec::new(),
+        engine: 0,
+    }
+}
