@@ -2,10 +2,13 @@
 
 mod support;
 
+use std::io::{BufRead, Read, Write};
 use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Stdio};
 
 use support::{Bench, built, compiled, processes, server, stderr};
 use underspan_model::{NONE_U32, ProblemKind, Trust};
+use underspan_native::read_timeline;
 
 #[test]
 fn spawned_workers_become_one_capture_with_right_parents() {
@@ -60,7 +63,7 @@ fn signals_reach_the_command_and_its_end_is_told() {
         let child = bench.recording(&[], &[&server, "steady", "--forever"]);
         bench.until_recorded(1);
         let pid = child.id().to_string();
-        let sent = std::process::Command::new("kill").args([&format!("-{signal}"), &pid]).status();
+        let sent = Command::new("kill").args([&format!("-{signal}"), &pid]).status();
         assert!(sent.expect("run kill").success());
         let output = child.wait_with_output().expect("it ends");
         assert_eq!(output.status.signal(), Some(number), "{signal}: {}", stderr(&output));
@@ -79,9 +82,9 @@ fn a_handled_signal_ends_in_the_commands_own_way() {
                   signal.pause()";
     let mut child = bench.recording(&["--no-hook"], &["python3", "-c", script]);
     let mut ready = [0; 6];
-    std::io::Read::read_exact(child.stdout.as_mut().expect("a pipe"), &mut ready).expect("a line");
+    child.stdout.as_mut().expect("a pipe").read_exact(&mut ready).expect("a line");
     let pid = child.id().to_string();
-    assert!(std::process::Command::new("kill").arg(&pid).status().expect("kill").success());
+    assert!(Command::new("kill").arg(&pid).status().expect("kill").success());
     let output = child.wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(9), "{}", stderr(&output));
     assert!(stderr(&output).contains("nothing was recorded"), "{}", stderr(&output));
@@ -249,7 +252,7 @@ fn a_limited_recording_is_complete_while_the_command_runs() {
         let capture = bench.capture();
         assert!(!capture.steps.is_empty(), "{options:?}");
         let pid = child.id().to_string();
-        assert!(std::process::Command::new("kill").arg(&pid).status().expect("kill").success());
+        assert!(Command::new("kill").arg(&pid).status().expect("kill").success());
         let output = child.wait_with_output().expect("it ends");
         assert_eq!(output.status.signal(), Some(15), "{}", stderr(&output));
         assert!(stderr(&output).contains("runs on"), "{}", stderr(&output));
@@ -295,7 +298,7 @@ fn pieces_stay_when_the_capture_cannot_be_written() {
         .get_envs()
         .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
         .collect();
-    shell = std::process::Command::new("sh");
+    shell = Command::new("sh");
     let output = shell
         .args(["-c", &format!("trap '' XFSZ; {script}")])
         .envs(environment)
@@ -312,4 +315,97 @@ fn pieces_stay_when_the_capture_cannot_be_written() {
         assert!(text.contains("underspan import"), "{text}");
         assert!(bench.path("cap.uspan.parts").is_dir(), "{:?}", bench.files());
     }
+}
+
+#[test]
+fn an_armed_server_gives_its_last_seconds_when_asked() {
+    let bench = Bench::new();
+    let server = server();
+    let trigger = bench.path("trigger");
+    let trigger_path = trigger.to_str().expect("UTF-8");
+    let words = ["arm", "-o", "cap.uspan", "--last", "2s", "--trigger-file", trigger_path, "--"];
+    let mut armed = bench.command(&[&words[..], &[&server, "steady", "--forever"]].concat());
+    let armed = armed.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = armed.spawn().expect("underspan starts");
+    let pid = child.id().to_string();
+    let segments = || {
+        let parts = bench.path("cap.uspan.parts");
+        let rings = std::fs::read_dir(parts).into_iter().flatten().flatten();
+        let rings = rings.filter(|ring| ring.file_name() != "hook");
+        let files = rings.flat_map(|ring| std::fs::read_dir(ring.path()).into_iter().flatten());
+        files.flatten().filter(|file| file.metadata().is_ok_and(|file| file.len() > 5000)).count()
+    };
+    while segments() == 0 {
+        std::thread::yield_now();
+    }
+    // The process that is named and all below it: here the server that `arm` runs.
+    let words = ["record", "--pid", &pid, "--last", "10s", "-o", "taken.uspan"];
+    let output = bench.command(&words).output().expect("it ends");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let taken = read_timeline(&bench.path("taken.uspan")).expect("a capture");
+    assert!(!taken.steps.is_empty() && taken.steps.len() <= taken.step_members.len());
+    std::fs::write(&trigger, "").expect("touch");
+    while !bench.path("cap-1.uspan").exists() {
+        std::thread::yield_now();
+    }
+    assert!(Command::new("kill").arg(&pid).status().expect("kill").success());
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.signal(), Some(15), "{}", stderr(&output));
+    let last = read_timeline(&bench.path("cap-2.uspan")).expect("the end was bad");
+    assert!(!last.steps.is_empty());
+}
+
+#[test]
+fn a_dormant_server_records_after_a_trigger_and_an_error_is_one() {
+    let bench = Bench::new();
+    let server = server();
+    let host = ["--", server.as_str(), "steady", "--seconds", "2"];
+    let words = ["arm", "-o", "cap.uspan", "--dormant", "--duration", "300ms", "--http", "0"];
+    let mut armed = bench.command(&[&words[..], &host].concat());
+    let armed = armed.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = armed.spawn().expect("underspan starts");
+    let mut lines = std::io::BufReader::new(child.stderr.take().expect("a pipe"));
+    let mut announced = String::new();
+    lines.read_line(&mut announced).expect("a line");
+    let (_, after) = announced.split_once("http://").expect("an address");
+    let (address, _) = after.split_once("/dump").expect("a path");
+    // Not before there is somebody to record.
+    bench.until_listening();
+    let mut client = std::net::TcpStream::connect(address).expect("it listens");
+    client.write_all(b"POST /dump HTTP/1.1\r\nHost: x\r\n\r\n").expect("sent");
+    let mut said = String::new();
+    lines.read_to_string(&mut said).expect("text");
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let capture = read_timeline(&bench.path("cap-1.uspan")).expect("a capture");
+    assert!(!capture.steps.is_empty(), "{said}");
+    let (first, last) = (capture.steps.start_ns.first(), capture.steps.start_ns.last());
+    let length_ns = last.zip(first).map(|(last, first)| last - first).expect("steps");
+    assert!(length_ns < 1_500_000_000, "{length_ns} ns of two seconds");
+    assert!(!bench.path("cap.uspan.parts").exists(), "{:?}", bench.files());
+}
+
+#[test]
+fn an_armed_server_that_fails_leaves_its_last_seconds() {
+    let bench = Bench::new();
+    let server = server();
+    let words = ["arm", "-o", "cap.uspan", "--", &server, "steady", "--seconds", "0.3"];
+    let well = bench.command(&words).output().expect("it ends");
+    assert_eq!(well.status.code(), Some(0), "{}", stderr(&well));
+    assert!(bench.files().iter().all(|name| !name.starts_with("cap")), "{:?}", bench.files());
+    let failing = bench.command(&[&words[..], &["--exit", "4"]].concat()).output();
+    let failing = failing.expect("it ends");
+    assert_eq!(failing.status.code(), Some(4), "{}", stderr(&failing));
+    let capture = read_timeline(&bench.path("cap-1.uspan")).expect("a capture");
+    assert!(!capture.steps.is_empty(), "what came before the error");
+}
+
+#[test]
+fn a_process_without_a_collector_is_refused_by_name() {
+    let bench = Bench::new();
+    let own = std::process::id().to_string();
+    let output = bench.command(&["record", "--pid", &own, "-o", "x.uspan"]).output();
+    let output = output.expect("it ends");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("underspan arm"), "{}", stderr(&output));
 }

@@ -41,6 +41,15 @@ pub enum LaunchError {
         /// The folders that were searched.
         looked_in: String,
     },
+    /// No process there was started with a collector.
+    #[error(
+        "process {pid} and those below it have no collector that can be asked; start the server \
+         with `underspan arm -- …`, or look as the user who runs it"
+    )]
+    NoCollectorInside {
+        /// The process that was named.
+        pid: u32,
+    },
     /// A file or folder cannot be used.
     #[error("{}: {source}", path.display())]
     Io {

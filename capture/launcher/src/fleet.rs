@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::control::{ControlError, Status, ask, status};
+use crate::{Observer, Pieces};
 
 /// All collectors whose sockets are in one folder.
 #[derive(Debug)]
 pub struct Fleet {
-    folder: PathBuf,
+    folder: Option<PathBuf>,
     known: BTreeMap<u32, Member>,
 }
 
@@ -42,12 +43,20 @@ pub struct Totals {
 impl Fleet {
     /// The collectors with sockets in `folder`.
     pub fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), known: BTreeMap::new() }
+        Self { folder: Some(folder.to_owned()), known: BTreeMap::new() }
+    }
+
+    /// The collectors of some processes.
+    pub fn of(sockets: Vec<(u32, PathBuf)>) -> Self {
+        let member =
+            |(pid, socket)| (pid, Member { socket, last: Status::default(), is_there: true });
+        Self { folder: None, known: sockets.into_iter().map(member).collect() }
     }
 
     /// Looks for sockets; answers the process ids that were not known before.
     pub fn discover(&mut self) -> Vec<u32> {
-        let Ok(entries) = std::fs::read_dir(&self.folder) else { return Vec::new() };
+        let Some(folder) = &self.folder else { return Vec::new() };
+        let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
         let mut new = Vec::new();
         let mut there = Vec::new();
         for path in entries.flatten().map(|entry| entry.path()) {
@@ -68,6 +77,38 @@ impl Fleet {
     /// Process ids with a socket, as far as was found out.
     pub fn running(&self) -> Vec<u32> {
         self.known.iter().filter(|(_, member)| member.is_there).map(|(pid, _)| *pid).collect()
+    }
+
+    /// Running processes whose last known state is like that.
+    pub fn running_where(&self, is_wanted: impl Fn(&Status) -> bool) -> Vec<u32> {
+        let members = self.known.iter().filter(|(_, member)| member.is_there);
+        members.filter(|(_, member)| is_wanted(&member.last)).map(|(pid, _)| *pid).collect()
+    }
+
+    /// Has everybody hand over what there is: rings as folders of segments in `folder`, files
+    /// where they lie, complete up to now.
+    pub fn collect(
+        &mut self,
+        folder: &Path,
+        limit: Duration,
+        observer: &mut dyn Observer,
+    ) -> Pieces {
+        self.refresh();
+        let is_ring = |status: &Status| status.mode == "ring";
+        let rings = self.running_where(is_ring);
+        let dump = |pid: u32| format!("dump {}", folder.join(pid.to_string()).display());
+        let mut failed = self.ask_each(&rings, dump, limit);
+        let files = self.running_where(|status| !is_ring(status) && status.bytes_written > 0);
+        failed.extend(self.ask_each(&files, |_| "flush".to_owned(), limit));
+        for (pid, error) in failed {
+            observer.note(&format!("process {pid}: {error}"));
+        }
+        let mut pieces = Pieces { folder: folder.to_owned(), ..Pieces::default() };
+        let ring = |pid: &u32| folder.join(pid.to_string());
+        pieces.rings = rings.iter().map(ring).filter(|ring| ring.is_dir()).collect();
+        let output = |pid: &u32| self.status_of(*pid).map(|status| status.output.clone());
+        pieces.captures = files.iter().filter_map(output).filter(|file| file.is_file()).collect();
+        pieces
     }
 
     /// Processes with a collector that have not ended.
@@ -93,16 +134,15 @@ impl Fleet {
         self.known.get(&pid).map(|member| &member.last)
     }
 
-    /// Sends a line to one collector.
+    /// Sends a line to one collector; nothing happens when it is not known.
     ///
     /// # Errors
     /// See [`ask`].
     pub fn ask(&self, pid: u32, line: &str, limit: Duration) -> Result<(), ControlError> {
-        let socket = match self.known.get(&pid) {
-            Some(member) => member.socket.clone(),
-            None => self.folder.join(format!("{pid}.sock")),
-        };
-        ask(&socket, line, limit).map(drop)
+        match self.known.get(&pid) {
+            Some(member) => ask(&member.socket, line, limit).map(drop),
+            None => Ok(()),
+        }
     }
 
     /// Sends a line to all collectors at the same time; answers what went wrong. Those that ended

@@ -4,8 +4,11 @@
 //! collector and its hook ([`injection`]), passes signals and the exit code through
 //! ([`Supervised`]), asks every collector for its state through its control socket ([`Fleet`]),
 //! arms and stops them when [`Plan`] says so, and hands the files of all processes to its
-//! [`Observer`]. Nothing in here ends, slows or refuses the command: what goes wrong is a note.
+//! [`Observer`]. [`arm`] runs a command with a flight recorder and waits for [`Triggers`];
+//! [`record_running`] asks processes that were started so. Nothing in here ends, slows or refuses the command: what goes wrong is a note.
 
+mod arm;
+mod attach;
 mod control;
 mod error;
 mod files;
@@ -19,7 +22,10 @@ mod record;
 mod session;
 mod signals;
 mod supervised;
+mod triggers;
 
+pub use arm::{ArmOptions, arm};
+pub use attach::{AttachOptions, record_running};
 pub use control::{ControlError, Status, ask, status};
 pub use error::LaunchError;
 pub use files::{Files, HOOK_FILES, find_collector, unpack_hook};
@@ -32,3 +38,4 @@ pub use process_tree::{ProcessFacts, ProcessTree};
 pub use record::{Recorded, record};
 pub use session::{Pieces, Session};
 pub use supervised::{Ending, Supervised};
+pub use triggers::Triggers;

@@ -49,6 +49,11 @@ impl ProcessTree {
     }
 }
 
+/// Process id of a running process's parent.
+pub(crate) fn parent_of(pid: u32) -> Option<u32> {
+    facts_of(pid).map(|facts| facts.parent)
+}
+
 /// `/proc/PID/stat`: `PID (name) state parent …`. The name may contain anything.
 fn facts_of(pid: u32) -> Option<ProcessFacts> {
     let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;

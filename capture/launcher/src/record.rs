@@ -57,14 +57,16 @@ pub fn record(
         let mut recording = Recording::new(options, session, command.pid());
         recording.follow(&mut command, observer)?;
     }
-    loop {
-        if let Some(ending) = command.wait(Duration::from_secs(3600))? {
-            return Ok(Recorded { ending });
-        }
+    command.wait_for_end().map(Recorded::of)
+}
+
+impl Recorded {
+    pub(crate) fn of(ending: Ending) -> Self {
+        Self { ending }
     }
 }
 
-fn prepare(options: &RecordOptions) -> Result<(Session, crate::Injection), LaunchError> {
+pub(crate) fn prepare(options: &RecordOptions) -> Result<(Session, crate::Injection), LaunchError> {
     if options.command.is_empty() {
         return Err(LaunchError::NoCommand);
     }

@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
 
@@ -35,6 +36,9 @@ pub struct Pieces {
     pub rings: Vec<PathBuf>,
     /// Files of the hook, spooled spans and counters: inputs of any importer.
     pub others: Vec<PathBuf>,
+    /// Which stretch of time is wanted of them, in nanoseconds since the Unix epoch; `None` for
+    /// all that there is.
+    pub stretch: Option<(i64, i64)>,
 }
 
 impl Session {
@@ -114,6 +118,12 @@ impl Pieces {
         Ok(pieces)
     }
 
+    /// Adds the files that the hook has written into a folder.
+    pub fn add_hook_files(&mut self, folder: &Path) {
+        let files = entries(folder).unwrap_or_default();
+        self.others.extend(files.into_iter().filter(|path| path.is_file()));
+    }
+
     /// Whether no process recorded anything.
     pub fn is_empty(&self) -> bool {
         self.captures.is_empty() && self.rings.is_empty() && self.others.is_empty()
@@ -134,6 +144,12 @@ impl Pieces {
     pub fn remove(&self) -> Result<(), LaunchError> {
         fs::remove_dir_all(&self.folder).map_err(LaunchError::at(&self.folder))
     }
+}
+
+/// Nanoseconds since the Unix epoch.
+pub(crate) fn now_ns() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, LaunchError> {

@@ -96,6 +96,18 @@ impl Supervised {
         Ok(self.ending)
     }
 
+    /// Waits for the end.
+    ///
+    /// # Errors
+    /// When the system cannot tell.
+    pub fn wait_for_end(&mut self) -> Result<Ending, LaunchError> {
+        loop {
+            if let Some(ending) = self.wait(Duration::from_secs(3600))? {
+                return Ok(ending);
+            }
+        }
+    }
+
     /// How often this process was asked to end, by a terminal or somebody else.
     pub fn n_interrupts(&self) -> u32 {
         self.n_interrupts.load(Ordering::Acquire)

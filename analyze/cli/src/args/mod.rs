@@ -2,6 +2,7 @@
 
 mod amount;
 mod analyze;
+mod arm;
 mod classify;
 mod completions;
 mod diff;
@@ -19,6 +20,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 pub(crate) use analyze::{AnalyzeArgs, AnalyzeFormat};
+pub(crate) use arm::ArmArgs;
 pub(crate) use classify::{ClassifyArgs, ClassifyFormat};
 pub(crate) use completions::CompletionsArgs;
 pub(crate) use diff::{DiffArgs, DiffFormat};
@@ -86,6 +88,7 @@ pub(crate) enum Color {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Record(RecordArgs),
+    Arm(ArmArgs),
     Info(InfoArgs),
     Analyze(AnalyzeArgs),
     Explain(ExplainArgs),

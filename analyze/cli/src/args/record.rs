@@ -7,6 +7,10 @@ use underspan_launcher::{Kinds, Mode};
 
 use super::amount::{parse_bytes, parse_duration};
 
+/// What is decided when a process starts.
+const RECORD_ONLY: [&str; 7] =
+    ["mode", "delay", "max_size", "overhead_budget", "no_hook", "no_otlp", "chain"];
+
 /// Record what a command does on the GPU
 ///
 /// Runs the command unchanged with a collector in it and every process it starts. Signals and the
@@ -50,12 +54,17 @@ pub(crate) struct RecordArgs {
     #[arg(long, value_parser = parse_duration, value_name = "TIME")]
     pub(crate) last: Option<Duration>,
 
+    /// Record a running process and those below it, started with `underspan arm` or `record`
+    #[arg(long, value_name = "PID", conflicts_with_all = RECORD_ONLY)]
+    pub(crate) pid: Option<u32>,
+
     /// Program and arguments
     #[arg(
         trailing_var_arg = true,
         allow_hyphen_values = true,
         value_name = "COMMAND",
-        required = true
+        required_unless_present = "pid",
+        conflicts_with = "pid"
     )]
     pub(crate) command: Vec<OsString>,
 }

@@ -1,6 +1,7 @@
 //! One file per command: arguments in, effect out.
 
 mod analyze;
+mod arm;
 mod classify;
 mod completions;
 mod declared;
@@ -26,6 +27,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     use_threads(&args.global)?;
     let global = &args.global;
     match &args.command {
+        Command::Arm(args) => arm::run(args),
         Command::Record(args) => record::run(args),
         Command::Info(args) => info::run(args, global),
         Command::Analyze(args) => analyze::run(args, global),

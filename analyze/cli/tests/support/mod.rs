@@ -44,6 +44,7 @@ impl Bench {
             .env_remove("UNDERSPAN_COLLECTOR")
             .env("UNDERSPAN_CUPTI", &self.cupti)
             .env("UNDERSPAN_EXIT_MS", "30000")
+            .env("XDG_RUNTIME_DIR", self.dir.path())
             .env("UNDERSPAN_FLUSH_MS", "20")
             .envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
@@ -75,6 +76,22 @@ impl Bench {
             entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
         names.sort();
         names
+    }
+
+    /// Waits until a collector's socket is there. Sockets are in a private folder of the session.
+    pub fn until_listening(&self) {
+        let is_there = || {
+            let entries = std::fs::read_dir(self.dir.path()).into_iter().flatten().flatten();
+            let sessions = entries
+                .filter(|entry| entry.file_name().to_string_lossy().starts_with("underspan-"));
+            let files = sessions
+                .flat_map(|entry| std::fs::read_dir(entry.path()).into_iter().flatten())
+                .flatten();
+            files.into_iter().any(|file| file.file_name().to_string_lossy().ends_with(".sock"))
+        };
+        while !is_there() {
+            std::thread::yield_now();
+        }
     }
 
     /// Waits until pieces of that many processes have rows.

@@ -10,13 +10,6 @@ use underspan_model::tables::{Process, Source};
 use underspan_model::{Bytes, NONE_I64, NONE_U32, ProblemKind, StringId, Timeline, Trust};
 use underspan_native::WriteOptions;
 
-/// A stretch of time: rows outside are left out. Nanoseconds since the Unix epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Window {
-    pub(crate) start_ns: i64,
-    pub(crate) end_ns: i64,
-}
-
 /// What became of the pieces.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gathered {
@@ -28,12 +21,7 @@ pub(crate) struct Gathered {
 }
 
 /// Joins the pieces into one capture at `output`, which appears only when it is whole.
-pub(crate) fn gather(
-    pieces: &Pieces,
-    processes: &ProcessTree,
-    output: &Path,
-    window: Option<Window>,
-) -> Result<Gathered> {
+pub(crate) fn gather(pieces: &Pieces, processes: &ProcessTree, output: &Path) -> Result<Gathered> {
     let mut inputs = pieces.captures.clone();
     for ring in &pieces.rings {
         inputs.extend(joined_ring(ring, &pieces.folder)?);
@@ -44,8 +32,8 @@ pub(crate) fn gather(
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         timeline.problems.record(ProblemKind::UnreadableFile, &name, 1, || reason);
     }
-    if let Some(window) = window {
-        timeline.keep_between(window.start_ns, window.end_ns);
+    if let Some((start_ns, end_ns)) = pieces.stretch {
+        timeline.keep_between(start_ns, end_ns);
     }
     name_processes(&mut timeline, processes);
     let written_bytes = write_whole(output, &timeline)?;

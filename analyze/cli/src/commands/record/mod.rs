@@ -6,18 +6,30 @@ mod progress;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use underspan_launcher::{Observer, Pieces, ProcessTree, RecordOptions, Totals};
+use underspan_launcher::{AttachOptions, Observer, Pieces, ProcessTree, RecordOptions, Totals};
 
 use super::import::ensure_writable;
 use crate::args::RecordArgs;
 use crate::exit::Outcome;
 use crate::terminal;
 
-pub(super) use gather::{Window, gather};
+use gather::gather;
 pub(super) use progress::ProgressLine;
 
 pub(super) fn run(args: &RecordArgs) -> Result<Outcome> {
     let output = output_path(args.output.as_deref(), args.force)?;
+    if let Some(pid) = args.pid {
+        let options = AttachOptions {
+            pid,
+            output: output.clone(),
+            last: args.last,
+            duration: args.duration,
+            kinds: args.what.kinds.kinds(),
+        };
+        let mut watcher = Watcher { output, line: ProgressLine::new() };
+        underspan_launcher::record_running(&options, &mut watcher)?;
+        return Ok(Outcome::Done);
+    }
     let options = RecordOptions {
         command: args.command.clone(),
         output: output.clone(),
@@ -69,24 +81,19 @@ impl Observer for Watcher {
 
     fn complete(&mut self, pieces: &Pieces, processes: &ProcessTree) {
         self.line.clear();
-        finish(pieces, processes, &self.output, None);
+        finish(pieces, processes, &self.output);
     }
 }
 
 /// Makes the capture and removes the pieces. When that fails they stay, and how to go on is said:
 /// the command's exit code is not the place for it.
-pub(super) fn finish(
-    pieces: &Pieces,
-    processes: &ProcessTree,
-    output: &Path,
-    window: Option<Window>,
-) {
+pub(super) fn finish(pieces: &Pieces, processes: &ProcessTree, output: &Path) {
     if pieces.is_empty() {
         terminal::error("nothing was recorded: no process used CUDA, NVTX or the hook");
         let _ = pieces.remove();
         return;
     }
-    match gather(pieces, processes, output, window) {
+    match gather(pieces, processes, output) {
         Ok(gathered) => {
             terminal::note(&gathered.summary(output));
             if let Err(error) = pieces.remove() {

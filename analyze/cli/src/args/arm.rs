@@ -1,0 +1,57 @@
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::amount::parse_duration;
+use super::record::WhatToRecord;
+
+/// Run a command with a flight recorder
+///
+/// Keeps the last seconds of GPU work in a ring, and makes a capture of them when asked: by
+/// `underspan record --pid`, by touching a file, by a request on loopback, or by the end of the
+/// command with an error. With --dormant nothing is recorded before that.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+EXAMPLES
+  underspan arm -- vllm serve MODEL
+  underspan arm --last 60s --http 9911 -o slow.uspan -- python3 server.py
+  underspan arm --dormant --trigger-file /run/slow --duration 5s -- python3 server.py")]
+pub(crate) struct ArmArgs {
+    /// Files to write: a number is added [default: capture.uspan]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// How much time the ring keeps [default: 30s]
+    #[arg(long, value_parser = parse_duration, value_name = "TIME")]
+    pub(crate) last: Option<Duration>,
+
+    /// Record nothing before a trigger: no call of CUPTI is made
+    #[arg(long, conflicts_with = "last")]
+    pub(crate) dormant: bool,
+
+    /// How long to record after a trigger [default: 10s]
+    #[arg(long, requires = "dormant", value_parser = parse_duration, value_name = "TIME")]
+    pub(crate) duration: Option<Duration>,
+
+    /// Make a capture whenever this file is touched
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trigger_file: Option<PathBuf>,
+
+    /// Make a capture on POST /dump to this port of 127.0.0.1; 0 for any
+    #[arg(long, value_name = "PORT")]
+    pub(crate) http: Option<u16>,
+
+    #[command(flatten)]
+    pub(crate) what: WhatToRecord,
+
+    /// Program and arguments
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "COMMAND",
+        required = true
+    )]
+    pub(crate) command: Vec<OsString>,
+}
