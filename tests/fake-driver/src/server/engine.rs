@@ -281,11 +281,11 @@ impl Engine {
 
     fn launch_of(&mut self, work: &Work) -> Result<(Function, LaunchShape), CudaError> {
         let launch = &work.launch;
-        let function = match self.functions.get(&launch.name) {
+        let function = match self.functions.get(launch.name.as_ref()) {
             Some(function) => *function,
             None => {
                 let function = self.cuda.function(&launch.name)?;
-                self.functions.insert(launch.name.clone(), function);
+                self.functions.insert(launch.name.to_string(), function);
                 function
             }
         };
