@@ -258,8 +258,8 @@ impl Case {
 /// Detectors whose claim describes the plant rightly; the first is the one it is named after.
 fn accepted(plant: Plant) -> Vec<String> {
     let more: &[Plant] = match plant {
-        // Padding a batch to a fixed size is both.
-        Plant::Waste => &[Plant::GraphMiss],
+        // Padding a batch to a fixed size is both, and a server without batches queues early.
+        Plant::Waste => &[Plant::GraphMiss, Plant::CapacityQueue],
         _ => &[],
     };
     std::iter::once(&plant).chain(more).map(|plant| plant.id()).collect()
@@ -366,7 +366,7 @@ mod tests {
             let ratio = p95(&faulty) / p95(&healthy);
             let Subject::Fault(plant, severity) = case.subject else { continue };
             let most = match plant {
-                Plant::CapacityQueue | Plant::BatchDelay => 40.0,
+                Plant::CapacityQueue | Plant::BatchDelay | Plant::Waste => 40.0,
                 // CUDA cores are up to sixteen times slower than tensor cores.
                 Plant::PrecisionFallback => 16.0,
                 _ => 1.9 + 0.9 * severity,

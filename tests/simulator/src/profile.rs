@@ -45,7 +45,7 @@ pub(crate) fn vllm(seed: u64, grain: Grain, ranks: usize) -> Vllm {
         caches_prefixes: true,
         host_per_op_ns: 6_000.0,
         load: Load {
-            n_requests: if grain == Grain::Fine { 170 } else { 320 },
+            n_requests: 420,
             gap_ns: 0.0,
             pattern: Pattern::Poisson,
             prompt: Length { median: random.within(40.0, 110.0), spread: 0.5, most: 480 },
@@ -169,7 +169,7 @@ pub(crate) fn pytorch(seed: u64, grain: Grain) -> PyTorch {
         gpu,
         encoder,
         load: Load {
-            n_requests: if grain == Grain::Fine { 260 } else { 400 },
+            n_requests: 420,
             gap_ns: 0.0,
             pattern: Pattern::Poisson,
             prompt: Length { median: tokens, spread: 0.22, most: 512 },

@@ -41,7 +41,8 @@ pub(crate) fn suits(plant: Plant, engine: EngineKind) -> bool {
 /// requests slow, not to drown the server, unless that is the fault. The effect that is allowed
 /// grows with severity.
 pub(crate) fn sow(engine: EngineKind, mut plot: Plot) -> Sown {
-    let drowns = |plant: &Plant| matches!(plant, Plant::CapacityQueue | Plant::BatchDelay);
+    let drowns =
+        |plant: &Plant| matches!(plant, Plant::CapacityQueue | Plant::BatchDelay | Plant::Waste);
     let is_left_alone = plot.plants.iter().any(drowns);
     let most = 1.5 + 0.8 * plot.severity * plot.plants.len() as f64;
     loop {

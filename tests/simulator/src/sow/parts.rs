@@ -39,11 +39,9 @@ pub(super) fn encoder_roles(severity: f64, number: Number) -> Vec<(Role, Number)
     roles.iter().map(|&role| (role, number)).collect()
 }
 
-/// Activations are converted around every multiply, more often with severity.
-pub(super) fn conversions(severity: f64, is_cast: bool) -> Vec<(Role, Conversion)> {
-    let conversion =
-        if is_cast { Conversion::CastActivations } else { Conversion::ReformatActivations };
-    (0..severity as usize).flat_map(|_| Role::OF_A_LAYER.map(|role| (role, conversion))).collect()
+/// Every multiply's operands are converted so many times.
+pub(super) fn conversions(times: usize, conversion: Conversion) -> Vec<(Role, Conversion)> {
+    (0..times).flat_map(|_| Role::OF_A_LAYER.map(|role| (role, conversion))).collect()
 }
 
 /// A larger model of the same kind.

@@ -6,6 +6,7 @@ use super::parts::{
 use super::{Plot, Sown};
 use crate::device::Number;
 use crate::faults::Upload;
+use crate::model::Conversion;
 use crate::plant::Plant;
 use crate::profile::{self, Grain};
 use crate::pytorch::PyTorch;
@@ -80,7 +81,8 @@ fn apply(plant: Plant, plot: &Plot, healthy: &PyTorch, faulty: &mut PyTorch) {
             };
         }
         Plant::Conversions => {
-            faulty.encoder.precision.conversions = conversions(severity, true);
+            faulty.encoder.precision.conversions =
+                conversions(severity as usize, Conversion::CastActivations);
         }
         Plant::LaunchGaps => {
             // The host falls behind the device by a share of what a request takes.

@@ -5,6 +5,8 @@ use super::{Plot, Sown};
 use crate::device::Number;
 use crate::faults::Upload;
 use crate::kernels::Library;
+use crate::load::Pattern;
+use crate::model::{Conversion, Role};
 use crate::plant::Plant;
 use crate::profile::{self, Grain};
 use crate::random::Random;
@@ -63,13 +65,14 @@ fn apply(plant: Plant, plot: &Plot, healthy: &Triton, faulty: &mut Triton) {
         Plant::PrecisionFallback => {
             faulty.encoder.precision.other = encoder_roles(severity, Number::Fp32);
             if healthy.encoder.model.declared == Number::Int8 {
-                faulty.encoder.precision.other = encoder_roles(3.0, Number::Fp16);
-                let fallen = (1.0 + severity) as usize;
-                faulty.encoder.precision.other.truncate(fallen);
+                let roles = [Role::Up, Role::Down, Role::QueryKeyValue, Role::Output];
+                let fallen = roles.iter().take(1 + severity as usize);
+                faulty.encoder.precision.other = fallen.map(|&role| (role, Number::Fp16)).collect();
             }
         }
         Plant::Conversions => {
-            faulty.encoder.precision.conversions = conversions(severity, false);
+            faulty.encoder.precision.conversions =
+                conversions(1 + severity as usize, Conversion::ReformatActivations);
         }
         Plant::SyncStall => {
             faults.reads_back = Some((1, 0.3 * severity * execution_ns / layers));
@@ -95,7 +98,11 @@ fn apply(plant: Plant, plot: &Plot, healthy: &Triton, faulty: &mut Triton) {
             faulty.encoder.model.name = "bert_large_trt";
         }
         Plant::Allocator => faults.allocations = Some((2, 0.12 * severity * execution_ns)),
-        Plant::Waste => faulty.encoder.padded_batch = 1 + severity as u64,
+        Plant::Waste => {
+            // One at a time, although a batch would cost hardly more.
+            faulty.max_batch = 1;
+            faulty.preferred.clear();
+        }
         _ => {}
     }
 }
@@ -125,6 +132,12 @@ fn prepare(plant: Plant, severity: f64, healthy: &mut Triton, random: &mut Rando
         }
         Plant::NoisyNeighbour => {
             healthy.load.gap_ns = healthy.load.gap_ns.max(2e7);
+        }
+        Plant::Waste => {
+            healthy.instances = 1;
+            healthy.load.prompt.median = 32.0;
+            healthy.load.pattern = Pattern::Poisson;
+            healthy.load.gap_ns = execution_ns(healthy) / (0.42 + 0.12 * severity);
         }
         // Enough rows that arithmetic bounds every multiply, on any board.
         Plant::ClockDrop => {

@@ -157,10 +157,9 @@ fn prepare(plant: Plant, severity: f64, healthy: &mut Vllm, random: &mut Random)
             healthy.load.gap_ns *= 1.5;
         }
         Plant::CacheLoss => {
-            healthy.load.output = Length { median: 70.0, spread: 0.3, most: 200 };
+            healthy.load.output = Length { median: 45.0, spread: 0.3, most: 140 };
             healthy.load.prompt = Length { median: 120.0, spread: 0.3, most: 400 };
-            healthy.load.n_requests = 160;
-            healthy.load.gap_ns = profile::decode_ns(healthy) * 70.0 * 1.06 / 9.0;
+            healthy.load.gap_ns = profile::decode_ns(healthy) * 45.0 * 1.06 / 9.0;
         }
         Plant::CacheTransfer => {
             healthy.faults.transfer = Some(Transfer {
@@ -173,7 +172,6 @@ fn prepare(plant: Plant, severity: f64, healthy: &mut Vllm, random: &mut Random)
             // Prefill keeps the multiprocessors busy; decode alone hardly notices their clock.
             healthy.load.prompt = Length { median: 420.0, spread: 0.4, most: 1_500 };
             healthy.load.output = Length { median: 5.0, spread: 0.3, most: 16 };
-            healthy.load.n_requests = 360;
             healthy.load.gap_ns = 2.4 * prefill_ns(healthy, 450.0);
         }
         Plant::NoisyNeighbour => healthy.load.n_requests = 480,
