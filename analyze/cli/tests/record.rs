@@ -401,6 +401,22 @@ fn an_armed_server_that_fails_leaves_its_last_seconds() {
 }
 
 #[test]
+fn the_demo_shows_the_whole_path() {
+    let bench = Bench::new();
+    let demo = bench.command(&["demo", "--seconds", "1.5", "--scenario", "long-prompts"]).output();
+    let demo = demo.expect("it ends");
+    let (text, said) = (String::from_utf8_lossy(&demo.stdout).into_owned(), stderr(&demo));
+    assert_eq!(demo.status.code(), Some(0), "{said}");
+    assert!(text.contains("REQUEST cmpl-") && text.contains("nvjet_tst"), "{text}");
+    let capture = read_timeline(&bench.path("demo.uspan")).expect("a capture");
+    assert!(capture.api_calls.len() > 100 && !capture.request_identities.is_empty());
+    let unknown = bench.command(&["demo", "--scenario", "none-such"]).output();
+    let unknown = unknown.expect("it ends");
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(stderr(&unknown).contains("none-such"), "{}", stderr(&unknown));
+}
+
+#[test]
 fn a_process_without_a_collector_is_refused_by_name() {
     let bench = Bench::new();
     let own = std::process::id().to_string();

@@ -67,6 +67,12 @@ pub fn find_collector() -> Result<PathBuf, LaunchError> {
     })
 }
 
+/// Finds something else that belongs to this program by its file name, in the same folders.
+pub fn find_beside(name: &str) -> Option<PathBuf> {
+    let program = std::env::current_exe().ok()?;
+    folders_near(&program).iter().find_map(|folder| usable(&folder.join(name)))
+}
+
 /// Folders in which what belongs to a program lies: its own, the one an installation has, and
 /// those of a Cargo build, from which programs and tests run.
 pub(crate) fn folders_near(program: &Path) -> Vec<PathBuf> {
@@ -74,7 +80,7 @@ pub(crate) fn folders_near(program: &Path) -> Vec<PathBuf> {
     let build = [Some(own), own.parent()].into_iter().flatten().find(|dir| is_build_folder(dir));
     match build {
         // Cargo builds every library into `deps` and links some of them above it.
-        Some(build) => vec![build.join("deps"), build.to_owned()],
+        Some(build) => vec![build.join("deps"), build.to_owned(), build.join("examples")],
         None => vec![own.to_owned(), own.join("../lib/underspan")],
     }
 }

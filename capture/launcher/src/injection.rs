@@ -75,6 +75,7 @@ pub fn injection(
             set("VLLM_PLUGINS", &with_plugin(&plugins));
         }
     }
+    injection.variables.extend(options.extra_variables.iter().cloned());
     Ok(injection)
 }
 

@@ -28,7 +28,7 @@ pub use arm::{ArmOptions, arm};
 pub use attach::{AttachOptions, record_running};
 pub use control::{ControlError, Status, ask, status};
 pub use error::LaunchError;
-pub use files::{Files, HOOK_FILES, find_collector, unpack_hook};
+pub use files::{Files, HOOK_FILES, find_beside, find_collector, unpack_hook};
 pub use fleet::{Fleet, Totals};
 pub use injection::{Injection, injection};
 pub use observer::Observer;

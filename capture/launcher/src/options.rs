@@ -80,4 +80,6 @@ pub struct RecordOptions {
     pub without_otlp: bool,
     /// Load another tool's injection library as well, instead of refusing to run beside it.
     pub chain: bool,
+    /// Further variables of the command's environment.
+    pub extra_variables: Vec<(&'static str, OsString)>,
 }

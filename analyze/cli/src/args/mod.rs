@@ -5,6 +5,7 @@ mod analyze;
 mod arm;
 mod classify;
 mod completions;
+mod demo;
 mod diff;
 mod explain;
 mod export;
@@ -23,6 +24,7 @@ pub(crate) use analyze::{AnalyzeArgs, AnalyzeFormat};
 pub(crate) use arm::ArmArgs;
 pub(crate) use classify::{ClassifyArgs, ClassifyFormat};
 pub(crate) use completions::CompletionsArgs;
+pub(crate) use demo::DemoArgs;
 pub(crate) use diff::{DiffArgs, DiffFormat};
 pub(crate) use explain::{ExplainArgs, ExplainFormat, Which};
 pub(crate) use export::{ExportArgs, ExportFormat, ExportWhat};
@@ -89,6 +91,7 @@ pub(crate) enum Color {
 pub(crate) enum Command {
     Record(RecordArgs),
     Arm(ArmArgs),
+    Demo(DemoArgs),
     Info(InfoArgs),
     Analyze(AnalyzeArgs),
     Explain(ExplainArgs),

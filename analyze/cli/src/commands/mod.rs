@@ -5,6 +5,7 @@ mod arm;
 mod classify;
 mod completions;
 mod declared;
+mod demo;
 mod diff;
 mod explain;
 mod export;
@@ -28,6 +29,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let global = &args.global;
     match &args.command {
         Command::Arm(args) => arm::run(args),
+        Command::Demo(args) => demo::run(args, global),
         Command::Record(args) => record::run(args),
         Command::Info(args) => info::run(args, global),
         Command::Analyze(args) => analyze::run(args, global),

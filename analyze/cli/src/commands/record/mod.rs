@@ -17,7 +17,7 @@ use gather::gather;
 pub(super) use progress::ProgressLine;
 
 pub(super) fn run(args: &RecordArgs) -> Result<Outcome> {
-    let output = output_path(args.output.as_deref(), args.force)?;
+    let output = free_path(args.output.as_deref(), args.force, "capture")?;
     if let Some(pid) = args.pid {
         let options = AttachOptions {
             pid,
@@ -26,8 +26,7 @@ pub(super) fn run(args: &RecordArgs) -> Result<Outcome> {
             duration: args.duration,
             kinds: args.what.kinds.kinds(),
         };
-        let mut watcher = Watcher { output, line: ProgressLine::new() };
-        underspan_launcher::record_running(&options, &mut watcher)?;
+        underspan_launcher::record_running(&options, &mut Watcher::new(output))?;
         return Ok(Outcome::Done);
     }
     let options = RecordOptions {
@@ -43,30 +42,37 @@ pub(super) fn run(args: &RecordArgs) -> Result<Outcome> {
         without_hook: args.what.no_hook,
         without_otlp: args.what.no_otlp,
         chain: args.what.chain,
+        extra_variables: Vec::new(),
     };
-    let mut watcher = Watcher { output, line: ProgressLine::new() };
-    let recorded = underspan_launcher::record(&options, &mut watcher)?;
+    let recorded = underspan_launcher::record(&options, &mut Watcher::new(output))?;
     Ok(Outcome::Ending(recorded.ending))
 }
 
-/// Where to write: what was asked for, or the next free name.
-pub(super) fn output_path(asked: Option<&Path>, force: bool) -> Result<PathBuf> {
+/// Where to write: what was asked for, or the next free of `stem.uspan`, `stem-2.uspan`, ….
+pub(super) fn free_path(asked: Option<&Path>, force: bool, stem: &str) -> Result<PathBuf> {
     if let Some(path) = asked {
         ensure_writable(path, force)?;
         return Ok(path.to_owned());
     }
-    let names = std::iter::once("capture.uspan".to_owned())
-        .chain((2..10_000).map(|number| format!("capture-{number}.uspan")));
+    let names = std::iter::once(format!("{stem}.uspan"))
+        .chain((2..10_000).map(|number| format!("{stem}-{number}.uspan")));
     match names.map(PathBuf::from).find(|path| !path.exists()) {
         Some(path) => Ok(path),
-        None => bail!("every name up to capture-9999.uspan is taken; name one with -o"),
+        None => bail!("every name up to {stem}-9999.uspan is taken; name one with -o"),
     }
 }
 
 /// Says how it goes, and makes the capture.
-struct Watcher {
+pub(super) struct Watcher {
     output: PathBuf,
     line: ProgressLine,
+}
+
+impl Watcher {
+    /// For a capture at `output`.
+    pub(super) fn new(output: PathBuf) -> Self {
+        Self { output, line: ProgressLine::new() }
+    }
 }
 
 impl Observer for Watcher {
