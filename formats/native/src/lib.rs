@@ -29,6 +29,8 @@ mod lod;
 #[cfg(feature = "reader")]
 mod mapped_file;
 #[cfg(feature = "reader")]
+mod pack;
+#[cfg(feature = "reader")]
 mod reader;
 mod track;
 mod writer;

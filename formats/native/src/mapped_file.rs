@@ -73,6 +73,11 @@ impl FileBytes {
         Ok(Self { file, content: Content::Read(bytes) })
     }
 
+    /// Has these bytes stand for the file's from here on.
+    pub(crate) fn replace(&mut self, bytes: Vec<u8>) {
+        self.content = Content::Read(bytes);
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
         match &self.content {
             Content::Mapped(mapped) => mapped,

@@ -11,7 +11,7 @@ use underspan_model::tables::TableKind;
 use underspan_model::{
     ColumnRef, KernelShape, NONE_U32, ProblemKind, Reference, ShapeId, StringId, Timeline, Trust,
 };
-use underspan_native::{WriteOptions, read_timeline, recover, verify};
+use underspan_native::{WriteOptions, read_timeline, recover, verify, write_timeline};
 
 struct Folder(tempfile::TempDir);
 
@@ -191,6 +191,61 @@ fn a_small_file_survives_every_cut_and_every_flip() {
         bytes[at] ^= 1 << (at % 8);
         check_flip(&folder, &timeline, &written, &bytes, at);
     }
+}
+
+/// Writes a timeline packed.
+fn packed(folder: &Folder, timeline: &Timeline) -> Vec<u8> {
+    let path = folder.0.path().join("packed.uspan");
+    let options =
+        WriteOptions { pack_up_to_bytes: 1 << 20, rows_per_chunk: 400, ..WriteOptions::default() };
+    write_timeline(&path, timeline, &options).unwrap();
+    std::fs::read(&path).unwrap()
+}
+
+/// Whether every table of `found` is a part of that of `original`, names lost or right.
+fn is_part(found: &Timeline, original: &Timeline) -> bool {
+    event_tables().all(|kind| {
+        let (table, whole) = (found.table(kind), original.table(kind));
+        // Chunks are lost whole, so that what is left are runs of rows in their order.
+        let mut rows = 0..whole.len();
+        let columns: Vec<_> = table.columns().into_iter().zip(whole.columns()).collect();
+        let is_value = |at: usize, row: usize| {
+            let specs = whole.specs().iter();
+            columns.iter().zip(specs).all(|((column, whole), spec)| {
+                spec.reference != Reference::Nothing || bits(column, at) == bits(whole, row)
+            })
+        };
+        (0..table.len()).all(|at| rows.any(|row| is_value(at, row)))
+    })
+}
+
+#[test]
+fn a_packed_file_that_was_cut_or_changed_says_so_and_says_nothing_wrong() {
+    let timeline = support::timeline(21, 700);
+    let folder = Folder::new();
+    let bytes = packed(&folder, &timeline);
+    let n_saved = |bytes: &[u8]| {
+        let path = folder.file("damaged.uspan", bytes);
+        let report = verify(&path).unwrap();
+        assert!(!report.findings.is_empty());
+        let read = read_timeline(&path).unwrap();
+        assert!(read.problems.trust() > timeline.problems.trust() || !report.is_finished);
+        assert!(is_part(&read, &timeline));
+        read.event_count()
+    };
+    let whole = timeline.event_count();
+    let mut saved = Vec::new();
+    for len in (64..bytes.len()).step_by(bytes.len() / 12) {
+        saved.push(n_saved(&bytes[..len]));
+    }
+    for at in (64..bytes.len()).step_by(bytes.len() / 12) {
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 1 << (at % 8);
+        saved.push(n_saved(&flipped));
+    }
+    assert!(saved.iter().all(|rows| *rows < whole), "{saved:?} of {whole}");
+    assert!(saved.iter().any(|rows| *rows > whole / 2), "{saved:?} of {whole}");
+    assert!(read_timeline(&folder.file("cut.uspan", &bytes[..40])).is_err());
 }
 
 #[test]

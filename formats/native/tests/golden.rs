@@ -67,6 +67,36 @@ fn the_golden_file_has_every_kind_of_chunk_and_encoding() {
     assert!(used.iter().copied().eq(Encoding::ALL.iter().copied()), "{used:?}");
 }
 
+fn packed(threads: usize) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("packed.uspan");
+    let options = WriteOptions { pack_up_to_bytes: 1 << 20, ..WriteOptions::default() };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    pool.install(|| write_timeline(&path, &fixture::version_1(), &options)).unwrap();
+    std::fs::read(&path).unwrap()
+}
+
+/// `golden/v2-packed.uspan` is never changed: models, lists of columns and the primer of text must
+/// stay as they were for it to open.
+#[test]
+fn version_2_packed_opens_and_is_written_the_same() {
+    let path = golden("v2-packed.uspan");
+    let bytes = packed(1);
+    assert!(bytes == packed(2));
+    if std::env::var_os("UNDERSPAN_BLESS").is_some() && !path.exists() {
+        std::fs::write(&path, &bytes).unwrap();
+    }
+    let timeline = read_timeline(&path).unwrap();
+    assert!(timeline == fixture::version_1());
+    let report = verify(&path).unwrap();
+    assert_eq!(report.findings, []);
+    assert_eq!((report.version, report.is_finished, report.has_index), (2, true, false));
+    let description = describe(&path).unwrap();
+    assert_eq!(description.bytes, std::fs::metadata(&path).unwrap().len());
+    let in_chunks: u64 = description.chunks.values().map(|(_, bytes)| bytes).sum();
+    assert_eq!(in_chunks + 64, description.bytes);
+}
+
 #[test]
 fn writing_gives_the_same_bytes_on_every_run_and_any_number_of_threads() {
     let bytes = written(1);

@@ -11,7 +11,8 @@ use support::written::write;
 use underspan_model::tables::TableKind;
 use underspan_model::{ProblemKind, Timeline, Trust};
 use underspan_native::{
-    Error, FileAccess, Pyramid, ReadOptions, Reader, describe, read_timeline, verify,
+    Error, FileAccess, Pyramid, ReadOptions, Reader, WriteOptions, describe, read_timeline, verify,
+    write_timeline,
 };
 
 struct Folder(tempfile::TempDir);
@@ -61,8 +62,8 @@ fn other_files_are_told_from_captures() {
 
 #[test]
 fn a_file_for_later_readers_is_refused_by_its_version() {
-    let error = read(&file_header(2)).unwrap_err();
-    assert!(matches!(error, Error::UnsupportedVersion { found: 2, supported: 1, .. }));
+    let error = read(&file_header(3)).unwrap_err();
+    assert!(matches!(error, Error::UnsupportedVersion { found: 3, supported: 2, .. }));
 }
 
 #[test]
@@ -286,4 +287,58 @@ proptest! {
         read.problems = timeline.problems.clone();
         prop_assert!(read == timeline);
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn packs_of_arbitrary_bytes_are_damage_or_read_but_never_panic(
+        payload in prop::collection::vec(any::<u8>(), 0..200),
+        rows in 0..4u32,
+        decoded_len in 0..3000u32,
+    ) {
+        let mut bytes = file_header(2);
+        bytes.extend(Forged { kind: 10, rows, decoded_len, payload: &payload, ..Forged::default() }.bytes());
+        let _ = read(&bytes);
+    }
+
+    #[test]
+    fn packs_with_changed_bits_and_right_checksums_never_panic(
+        flips in prop::collection::vec((any::<prop::sample::Index>(), 0..8u32), 1..4),
+        seed in 0..4u64,
+    ) {
+        let folder = Folder::new();
+        let path = folder.file(&[]);
+        let options = WriteOptions { pack_up_to_bytes: 1 << 20, ..WriteOptions::default() };
+        write_timeline(&path, &support::timeline(seed, 20), &options).unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        for (at, bit) in flips {
+            let at = 64 + at.index(bytes.len() - 64);
+            bytes[at] ^= 1 << bit;
+        }
+        reseal(&mut bytes);
+        let path = folder.file(&bytes);
+        let _ = (read_timeline(&path), verify(&path), describe(&path));
+    }
+}
+
+#[test]
+fn packs_that_say_they_unpack_to_more_than_may_be_are_left_packed() {
+    let payload = [0x5a; 64];
+    let mut bytes = file_header(2);
+    for sequence in 0..3 {
+        let pack = Forged {
+            kind: 10,
+            sequence,
+            rows: 1 << 20,
+            decoded_len: 200 << 20,
+            payload: &payload,
+            ..Forged::default()
+        };
+        bytes.extend(pack.bytes());
+    }
+    let timeline = read(&bytes).unwrap();
+    assert_eq!(timeline.event_count(), 0);
+    assert_eq!(timeline.problems.trust(), Trust::Damaged);
 }

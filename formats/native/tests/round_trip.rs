@@ -5,7 +5,9 @@ mod support;
 
 use proptest::prelude::*;
 use underspan_model::Timeline;
-use underspan_native::{WriteOptions, Writer, read_timeline, write_timeline};
+use underspan_native::{
+    ReadOptions, Reader, WriteOptions, Writer, read_timeline, verify, write_timeline,
+};
 
 fn round_trip(timeline: &Timeline, options: &WriteOptions) -> Timeline {
     let folder = tempfile::tempdir().unwrap();
@@ -15,7 +17,7 @@ fn round_trip(timeline: &Timeline, options: &WriteOptions) -> Timeline {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn any_timeline_is_read_back(
@@ -24,8 +26,30 @@ proptest! {
         rows_per_chunk in prop_oneof![Just(1 << 16), 1..120u32],
         zstd_level in prop_oneof![Just(1), Just(3), Just(-1)],
     ) {
-        let options = WriteOptions { predictors, rows_per_chunk, zstd_level, level_of_detail: predictors };
+        let options = WriteOptions {
+            predictors,
+            rows_per_chunk,
+            zstd_level,
+            level_of_detail: predictors,
+            pack_up_to_bytes: 0,
+        };
         prop_assert_eq!(&round_trip(&timeline, &options), &timeline);
+    }
+
+    #[test]
+    fn any_timeline_is_packed_and_read_back(
+        timeline in support::timelines(60),
+        rows_per_chunk in prop_oneof![Just(1 << 16), 1..60u32],
+    ) {
+        let options =
+            WriteOptions { rows_per_chunk, pack_up_to_bytes: 1 << 20, ..WriteOptions::default() };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("packed.uspan");
+        write_timeline(&path, &timeline, &options).unwrap();
+        let reader = Reader::open(&path, &ReadOptions::default()).unwrap();
+        prop_assert!(reader.is_packed() && reader.is_finished());
+        prop_assert_eq!(&reader.read_timeline().unwrap(), &timeline);
+        prop_assert_eq!(verify(&path).unwrap().findings, []);
     }
 
     #[test]

@@ -9,6 +9,11 @@ use crate::args::ImportArgs;
 use crate::exit::Outcome;
 use crate::{commands, terminal};
 
+/// A file of this many bytes is packed: it then opens in some tens of milliseconds.
+const PACK_UP_TO_BYTES: u64 = 64 << 10;
+/// The same where the user says that size matters more than time.
+const REPACK_UP_TO_BYTES: u64 = 1 << 20;
+
 pub(super) fn run(args: &ImportArgs) -> Result<Outcome> {
     let output = match &args.output {
         Some(path) => path.clone(),
@@ -16,7 +21,9 @@ pub(super) fn run(args: &ImportArgs) -> Result<Outcome> {
     };
     ensure_writable(&output, args.force)?;
     let timeline = commands::load(&args.inputs)?.timeline;
-    let options = WriteOptions { predictors: args.repack, ..WriteOptions::default() };
+    let pack_up_to_bytes = if args.repack { REPACK_UP_TO_BYTES } else { PACK_UP_TO_BYTES };
+    let options =
+        WriteOptions { predictors: args.repack, pack_up_to_bytes, ..WriteOptions::default() };
     underspan_native::write_timeline(&output, &timeline, &options)?;
     let written_bytes = std::fs::metadata(&output)?.len();
     let n_events = timeline.event_count();

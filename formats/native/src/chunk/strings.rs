@@ -15,12 +15,7 @@ const ZSTD: u8 = 2;
 /// Appends the payload to `out` and returns how many bytes it decodes to.
 pub(crate) fn write_strings(strings: &[&str], packer: &mut Packer, out: &mut Vec<u8>) -> u32 {
     let mut decoded = Vec::new();
-    for text in strings {
-        decoded.extend_from_slice(&(text.len() as u32).to_le_bytes());
-    }
-    for text in strings {
-        decoded.extend_from_slice(text.as_bytes());
-    }
+    append_decoded(strings, &mut decoded);
     let storage = out.len();
     out.push(ZSTD);
     if packer.pack(&decoded, out).is_none() {
@@ -28,6 +23,24 @@ pub(crate) fn write_strings(strings: &[&str], packer: &mut Packer, out: &mut Vec
         out.extend_from_slice(&decoded);
     }
     decoded.len() as u32
+}
+
+/// The same, never compressed.
+#[cfg(feature = "reader")]
+pub(crate) fn write_strings_raw(strings: &[&str], out: &mut Vec<u8>) -> u32 {
+    out.push(RAW);
+    let before = out.len();
+    append_decoded(strings, out);
+    (out.len() - before) as u32
+}
+
+fn append_decoded(strings: &[&str], out: &mut Vec<u8>) {
+    for text in strings {
+        out.extend_from_slice(&(text.len() as u32).to_le_bytes());
+    }
+    for text in strings {
+        out.extend_from_slice(text.as_bytes());
+    }
 }
 
 /// Decodes chunks of strings; keeps its buffer from one to the next.

@@ -8,7 +8,7 @@
 use crate::error::LayoutError;
 use crate::layout::Cursor;
 
-pub(super) fn write(entries: &[(&str, &str)], out: &mut Vec<u8>) {
+pub(crate) fn write(entries: &[(&str, &str)], out: &mut Vec<u8>) {
     out.extend_from_slice(&(entries.len() as u16).to_le_bytes());
     for (key, value) in entries {
         out.extend_from_slice(&(key.len() as u16).to_le_bytes());
@@ -18,7 +18,7 @@ pub(super) fn write(entries: &[(&str, &str)], out: &mut Vec<u8>) {
     }
 }
 
-pub(super) fn read(payload: &[u8]) -> Result<Vec<(&str, &str)>, LayoutError> {
+pub(crate) fn read(payload: &[u8]) -> Result<Vec<(&str, &str)>, LayoutError> {
     let mut cursor = Cursor::new(payload);
     let n_entries = cursor.u16("number of entries")?;
     let mut entries = Vec::new();

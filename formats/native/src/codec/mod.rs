@@ -16,6 +16,8 @@ pub(crate) use estimate::estimated_bits;
 pub(crate) use planes::{PlaneSet, write_planes};
 pub(crate) use predict::LastByKey;
 pub(crate) use residual::{delta_residuals, plain_residuals, undo_delta, undo_plain};
+#[cfg(feature = "reader")]
+pub(crate) use unit::multiply;
 pub(crate) use unit::{Sign, divide, unit_of_sample};
 pub(crate) use word::{Bits, Word};
 pub(crate) use zstd_io::{Packer, Unpacker};

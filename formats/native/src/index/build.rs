@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use flatbuffers::FlatBufferBuilder;
 
 use crate::generated::{Chunk, Index, IndexArgs, TableStatistics, finish_index_buffer};
-use crate::layout::{CHUNK_HEADER_LEN, ChunkHeader, FORMAT_VERSION, NO_TIMES};
+use crate::layout::{CHUNK_HEADER_LEN, ChunkHeader, FileHeader, NO_TIMES};
 use crate::writer::StartOrder;
 
 /// What all chunks of one table come to.
@@ -95,7 +95,11 @@ pub(crate) fn build(
     let tables = builder.create_vector(&tables);
     let index = Index::create(
         &mut builder,
-        &IndexArgs { version: FORMAT_VERSION, chunks: Some(chunks), tables: Some(tables) },
+        &IndexArgs {
+            version: FileHeader::PLAIN.version,
+            chunks: Some(chunks),
+            tables: Some(tables),
+        },
     );
     finish_index_buffer(&mut builder, index);
     builder.finished_data().to_vec()

@@ -11,7 +11,7 @@ use crate::chunk::read_heads;
 use crate::codec::Encoding;
 use crate::error::Result;
 use crate::inspect::verify::{Finding, finding};
-use crate::layout::{CHUNK_HEADER_LEN, ChunkKind};
+use crate::layout::ChunkKind;
 use crate::reader::{ReadOptions, Reader};
 
 /// What is in a file and how large it is.
@@ -27,7 +27,7 @@ pub struct Description {
     pub has_index: bool,
     /// Earliest start and latest end of all rows with times.
     pub window: Option<Interval>,
-    /// Chunks and bytes by kind of chunk, headers included.
+    /// Chunks and bytes by kind of chunk, headers included; in a packed file, those in packs.
     pub chunks: BTreeMap<ChunkKind, (u64, u64)>,
     /// Tables that have chunks, in code order.
     pub tables: Vec<TableDescription>,
@@ -48,7 +48,7 @@ pub struct TableDescription {
     pub chunks: u64,
     /// Bytes of its chunks, headers included.
     pub bytes: u64,
-    /// Its columns, in the order they were first met.
+    /// Its columns, in the order they were first met; none in a packed file.
     pub columns: Vec<ColumnDescription>,
 }
 
@@ -101,7 +101,7 @@ pub fn describe(path: &Path) -> Result<Description> {
     let mut window: Option<(i64, i64)> = None;
     for entry in reader.chunks() {
         let header = &entry.header;
-        let bytes = CHUNK_HEADER_LEN as u64 + u64::from(header.payload_len);
+        let bytes = reader.stored_len(entry);
         let (n_chunks, n_bytes) = chunks.entry(header.kind).or_default();
         *n_chunks += 1;
         *n_bytes += bytes;
@@ -127,6 +127,10 @@ pub fn describe(path: &Path) -> Result<Description> {
         };
         table.chunks += 1;
         table.bytes += bytes;
+        // Columns of a packed chunk share what it takes.
+        if reader.is_packed() {
+            continue;
+        }
         // A payload that cannot be read is for `verify` to tell of.
         let Ok(payload) = reader.payload_unchecked(entry) else { continue };
         for head in read_heads(payload).unwrap_or_default() {

@@ -77,6 +77,8 @@ chunk_kinds! {
     Lod = 8, "lod";
     /// The index, a flatbuffer.
     Index = 9, "index";
+    /// A run of other chunks, modelled: see `pack`.
+    Pack = 10, "pack";
 }
 
 /// The 64 bytes in front of every chunk.

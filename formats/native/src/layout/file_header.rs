@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  0  8  magic 89 55 53 50 41 4E 0D 0A  (\x89 U S P A N \r \n)
-//!  8  2  version of the format the writer knew
+//!  8  2  version of the format that the file is written in: 2 with packs, 1 without
 //! 10  2  lowest version a reader must know
 //! 12  4  length of this header, 64
 //! 16 44  zeros
@@ -20,24 +20,38 @@ use crate::error::{Error, LayoutError, Result};
 pub(crate) const FILE_MAGIC: [u8; 8] = *b"\x89USPAN\r\n";
 /// Length of the file header.
 pub(crate) const FILE_HEADER_LEN: usize = 64;
-/// Version of the format this program writes, and the highest it reads.
-pub const FORMAT_VERSION: u16 = 1;
+/// Highest version of the format that this program reads.
+pub const FORMAT_VERSION: u16 = 2;
+/// Version of files without packs: nothing in them is newer.
+const PLAIN_VERSION: u16 = 1;
+/// Version that packs came with.
+const PACKED_VERSION: u16 = 2;
 
 /// The first 64 bytes of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FileHeader {
-    /// Version of the format the writer knew.
+    /// Version of the format that the file is written in.
     pub(crate) version: u16,
 }
 
 impl FileHeader {
-    pub(crate) const CURRENT: Self = Self { version: FORMAT_VERSION };
+    /// Of a file without packs.
+    pub(crate) const PLAIN: Self = Self { version: PLAIN_VERSION };
+    /// Of a file that may have packs.
+    #[cfg(feature = "reader")]
+    pub(crate) const PACKED: Self = Self { version: PACKED_VERSION };
+
+    /// Whether the file may have packs.
+    #[cfg(feature = "reader")]
+    pub(crate) fn may_have_packs(self) -> bool {
+        self.version >= PACKED_VERSION
+    }
 
     pub(crate) fn to_bytes(self) -> [u8; FILE_HEADER_LEN] {
         let mut bytes = [0; FILE_HEADER_LEN];
         bytes[..8].copy_from_slice(&FILE_MAGIC);
         bytes[8..10].copy_from_slice(&self.version.to_le_bytes());
-        bytes[10..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
+        bytes[10..12].copy_from_slice(&self.version.to_le_bytes());
         bytes[12..16].copy_from_slice(&(FILE_HEADER_LEN as u32).to_le_bytes());
         let crc = crc32c::crc32c(&bytes[..60]);
         bytes[60..].copy_from_slice(&crc.to_le_bytes());

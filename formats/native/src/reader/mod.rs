@@ -10,6 +10,7 @@ mod scan;
 mod segments;
 mod timeline;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -25,16 +26,21 @@ use self::scan::Scan;
 pub use self::segments::read_segments;
 pub(crate) use self::timeline::column_targets;
 use crate::error::{Error, Result};
-use crate::layout::{CHUNK_HEADER_LEN, ChunkHeader, ChunkKind};
+use crate::layout::{CHUNK_HEADER_LEN, ChunkHeader, ChunkKind, FileHeader};
 use crate::mapped_file::FileBytes;
+use crate::pack::unpack;
 
 /// An open `.uspan` file.
 ///
-/// Opening reads the chunk headers and nothing else.
+/// Opening reads the chunk headers and nothing else, unless the file is packed.
 #[derive(Debug)]
 pub struct Reader {
     path: PathBuf,
     file: FileBytes,
+    /// Length of the file, which may be packed.
+    len_bytes: u64,
+    /// In a packed file: the bytes each chunk takes in it, by offset of the unpacked chunk.
+    stored: Option<BTreeMap<u64, u64>>,
     options: ReadOptions,
     scan: Scan,
     head: OnceLock<Head>,
@@ -73,11 +79,20 @@ impl Reader {
     /// # Errors
     /// When the file cannot be read, is not a `.uspan` file, or needs a newer program.
     pub fn open(path: &Path, options: &ReadOptions) -> Result<Self> {
-        let file = FileBytes::open(path, options.access)?;
+        let mut file = FileBytes::open(path, options.access)?;
+        let len_bytes = file.bytes().len() as u64;
+        let mut stored = None;
+        if FileHeader::parse(file.bytes(), path)?.may_have_packs() {
+            let unpacked = unpack(file.bytes());
+            file.replace(unpacked.bytes);
+            stored = Some(unpacked.stored);
+        }
         let scan = Scan::of(file.bytes(), path)?;
         Ok(Self {
             path: path.to_owned(),
             file,
+            len_bytes,
+            stored,
             options: options.clone(),
             scan,
             head: OnceLock::new(),
@@ -120,7 +135,18 @@ impl Reader {
 
     /// Length of the file.
     pub fn len_bytes(&self) -> u64 {
-        self.file.bytes().len() as u64
+        self.len_bytes
+    }
+
+    /// Bytes that a chunk takes in the file, its header included.
+    pub(crate) fn stored_len(&self, entry: &ChunkEntry) -> u64 {
+        let stored = self.stored.as_ref().and_then(|stored| stored.get(&entry.offset).copied());
+        stored.unwrap_or(CHUNK_HEADER_LEN as u64 + u64::from(entry.header.payload_len))
+    }
+
+    /// Whether the file is one that packs its chunks.
+    pub fn is_packed(&self) -> bool {
+        self.stored.is_some()
     }
 
     /// Whether the writer finished.

@@ -92,7 +92,7 @@ impl<W: Write> Writer<W> {
         let set_up = || Error::io(path, "set up compression");
         let encoder = TableEncoder::new(options.zstd_level, options.predictors).map_err(set_up())?;
         let dictionary_packer = Packer::new(DICTIONARY_ZSTD_LEVEL).map_err(set_up())?;
-        sink.write_all(&FileHeader::CURRENT.to_bytes()).map_err(Error::io(path, "write"))?;
+        sink.write_all(&FileHeader::PLAIN.to_bytes()).map_err(Error::io(path, "write"))?;
         Ok(Self {
             sink,
             path: path.to_owned(),

@@ -15,11 +15,21 @@ pub struct WriteOptions {
     pub zstd_level: i32,
     /// Store the level-of-detail pyramid, so that a viewer need not decode all rows first.
     pub level_of_detail: bool,
+    /// Pack files that would be no longer than this many bytes otherwise: half the length and
+    /// less, for about a microsecond per event when they are opened. Zero never does. Only
+    /// [`crate::write_timeline`] packs.
+    pub pack_up_to_bytes: u64,
 }
 
 impl Default for WriteOptions {
     fn default() -> Self {
-        Self { predictors: false, rows_per_chunk: 1 << 16, zstd_level: 1, level_of_detail: true }
+        Self {
+            predictors: false,
+            rows_per_chunk: 1 << 16,
+            zstd_level: 1,
+            level_of_detail: true,
+            pack_up_to_bytes: 0,
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //! so that the file is the same at any number of threads.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,8 @@ use underspan_model::tables::Table;
 use super::{EncodedChunk, WriteOptions, WriteSummary, Writer, is_dimension, parts};
 use crate::chunk::TableEncoder;
 use crate::error::{Error, Result};
+use crate::layout::limits;
+use crate::pack;
 
 /// Chunks encoded before they are written: bounds the memory, and keeps all threads busy.
 const BATCH: usize = 32;
@@ -52,13 +54,50 @@ fn partial_path(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{name}.{}.partial", std::process::id()))
 }
 
+/// A file with fewer bytes than this for each value or byte of text is too slow to unpack for
+/// what it would gain.
+const MAX_SYMBOLS_PER_BYTE: u64 = 4;
+
 fn write_to(
-    file: File,
+    mut file: File,
     path: &Path,
     timeline: &Timeline,
     options: &WriteOptions,
 ) -> Result<WriteSummary> {
-    let mut writer = Writer::with_name(file, path, options)?;
+    if let Some((bytes, chunks)) = packed(path, timeline, options)? {
+        file.write_all(&bytes).map_err(Error::io(path, "write"))?;
+        return Ok(WriteSummary { bytes: bytes.len() as u64, chunks });
+    }
+    write_plain(file, path, timeline, options)
+}
+
+/// The packed file and how many chunks are in it, when the timeline is one to be packed.
+fn packed(
+    path: &Path,
+    timeline: &Timeline,
+    options: &WriteOptions,
+) -> Result<Option<(Vec<u8>, u64)>> {
+    let max_symbols = options.pack_up_to_bytes.saturating_mul(MAX_SYMBOLS_PER_BYTE);
+    let n_symbols = pack::n_symbols(timeline);
+    if n_symbols as u64 > max_symbols || n_symbols > limits::MAX_UNPACKED_SYMBOLS / 2 {
+        return Ok(None);
+    }
+    let mut plain = Vec::new();
+    let options = WriteOptions { level_of_detail: false, ..*options };
+    write_plain(&mut plain, path, timeline, &options)?;
+    if plain.len() as u64 > options.pack_up_to_bytes {
+        return Ok(None);
+    }
+    pack::pack(&plain).map(Some).map_err(Error::io(path, "set up compression"))
+}
+
+fn write_plain<W: Write>(
+    sink: W,
+    path: &Path,
+    timeline: &Timeline,
+    options: &WriteOptions,
+) -> Result<WriteSummary> {
+    let mut writer = Writer::with_name(sink, path, options)?;
     writer.write_head(timeline)?;
     let tables = timeline.tables();
     let jobs: Vec<_> = tables
