@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::corruption::Corruption;
 use crate::cost;
 use crate::plant::{Layer, Plant};
-use crate::public::{Capture, Server, write_capture};
+use crate::public::{Capture, Container, Server, write_capture};
 use crate::served::{Run, Served, percentile};
 use crate::server::{Engine, EngineKind};
 use crate::sow::{self, Plot, Sown};
@@ -129,7 +129,7 @@ impl Case {
     ///
     /// # Errors
     /// What the file system returns.
-    pub fn write(&self, folder: &Path) -> Result<Truth> {
+    pub fn write(&self, folder: &Path, container: Container) -> Result<Truth> {
         let sown = self.sow();
         let case_folder = folder.join(self.name());
         let noise_seed = self.seed.wrapping_mul(31) + 7;
@@ -141,6 +141,7 @@ impl Case {
         if let Subject::Damaged(_, corruption) = self.subject {
             corruption.damage(&mut capture, self.seed);
         }
+        capture.container = container;
         write_capture(&capture, &case_folder)
             .with_context(|| format!("cannot write {}", case_folder.display()))?;
         if let Subject::Damaged(_, corruption) = self.subject {
@@ -153,7 +154,8 @@ impl Case {
             let run = before.run(self.seed + 1_000_003, noise_seed + 1_000_003);
             let baseline = case_folder.join("baseline");
             create(&baseline)?;
-            let capture = self.capture(&before, run, self.seed + 1);
+            let mut capture = self.capture(&before, run, self.seed + 1);
+            capture.container = container;
             write_capture(&capture, &baseline)
                 .with_context(|| format!("cannot write {}", baseline.display()))?;
         }
@@ -217,6 +219,7 @@ impl Case {
             has_samples: true,
             lost_spans: Vec::new(),
             span_skew_ns: 0,
+            container: Container::Kineto,
         }
     }
 

@@ -53,6 +53,7 @@ pub use kineto::write_kineto;
 pub use llm::{Batch, Model, Precision};
 pub use machine::{Machine, Work};
 pub use plant::{Layer, Plant};
+pub use public::Container;
 pub use random::Random;
 pub use recording::{
     ApiCall, Copy, CopyKind, CpuOp, Fill, Kernel, Launch, Member, Range, Recording, Request, Step,

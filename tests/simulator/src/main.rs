@@ -9,8 +9,8 @@ use clap::{Parser, Subcommand};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use underspan_simulator::{
-    Case, EngineKind, Plant, Recording, Scenario, Score, Subject, Trap, Trial, TrialOptions,
-    render, run_trials, to_timeline, write_kineto, write_truth,
+    Case, Container, EngineKind, Plant, Recording, Scenario, Score, Subject, Trap, Trial,
+    TrialOptions, render, run_trials, to_timeline, write_kineto, write_truth,
 };
 
 /// Simulated GPU servers whose truth is known.
@@ -56,6 +56,9 @@ enum Command {
         /// Folder that gets cases/NAME and truth/NAME.json
         #[arg(short, long)]
         output: PathBuf,
+        /// Record as the project's own collector and hook would: .uspan with exact members
+        #[arg(long)]
+        native: bool,
     },
     /// Write the labelled cases of the whole matrix
     MatrixCases {
@@ -107,6 +110,9 @@ struct Extent {
     /// One seed, severities 1 and 3
     #[arg(long)]
     quick: bool,
+    /// Record as the project's own collector and hook would: .uspan with exact members
+    #[arg(long)]
+    native: bool,
 }
 
 fn main() -> Result<()> {
@@ -122,7 +128,7 @@ fn main() -> Result<()> {
             };
             write(&scenario.run(seed), process, &output)
         }
-        Command::Case { engine, plant, severity, seed, output } => {
+        Command::Case { engine, plant, severity, seed, output, native } => {
             let Some(engine) = EngineKind::from_name(&engine) else {
                 bail!("no engine is called {engine:?}: vllm, triton or pytorch");
             };
@@ -131,10 +137,11 @@ fn main() -> Result<()> {
                 (None, Some(trap)) => Subject::Clean(trap),
                 (None, None) => bail!("no plant or trap is called {plant:?}"),
             };
-            write_case(&Case { engine, subject, seed }, &output)
+            write_case(&Case { engine, subject, seed }, container(native), &output)
         }
         Command::MatrixCases { output, extent } => {
-            extent.cases().iter().try_for_each(|case| write_case(case, &output))
+            let container = container(extent.native);
+            extent.cases().iter().try_for_each(|case| write_case(case, container, &output))
         }
         Command::Matrix { extent, binary, only, jobs, keep, misses, page } => {
             let mut cases = extent.cases();
@@ -143,7 +150,13 @@ fn main() -> Result<()> {
                 only.is_empty() || only.iter().any(|part| name.contains(part.as_str()))
             });
             let binary = binary.map_or_else(binary_beside_this, Ok)?;
-            matrix(&cases, binary, jobs, keep, misses, page.as_deref())
+            let keeps_cases = keep.is_some();
+            let process = std::process::id();
+            let temporary = || std::env::temp_dir().join(format!("underspan-matrix-{process}"));
+            let folder = keep.unwrap_or_else(temporary);
+            let container = container(extent.native);
+            let options = TrialOptions { binary, folder, keeps_cases, jobs, container };
+            matrix(&cases, &options, misses, page.as_deref())
         }
         Command::Samples { folder } => samples(&folder),
     }
@@ -166,24 +179,18 @@ fn binary_beside_this() -> Result<PathBuf> {
 
 fn matrix(
     cases: &[Case],
-    binary: PathBuf,
-    jobs: usize,
-    keep: Option<PathBuf>,
+    options: &TrialOptions,
     lists_misses: bool,
     page: Option<&Path>,
 ) -> Result<()> {
-    let temporary = std::env::temp_dir().join(format!("underspan-matrix-{}", std::process::id()));
-    let keeps_cases = keep.is_some();
-    let folder = keep.unwrap_or(temporary);
-    let options = TrialOptions { binary, folder, keeps_cases, jobs };
     let n = cases.len();
     let progress = |done: usize, _: &Trial| {
         if done.is_multiple_of(25) || done == n {
             let _ = writeln!(std::io::stderr(), "{done} of {n}");
         }
     };
-    let trials = run_trials(cases, &options, &progress);
-    if !keeps_cases {
+    let trials = run_trials(cases, options, &progress);
+    if !options.keeps_cases {
         let _ = std::fs::remove_dir_all(&options.folder);
     }
     let score = Score::of(&trials?);
@@ -223,11 +230,15 @@ modelled there, not how often they are right in production.
 
 ";
 
-fn write_case(case: &Case, output: &Path) -> Result<()> {
+fn container(is_native: bool) -> Container {
+    if is_native { Container::Native } else { Container::Kineto }
+}
+
+fn write_case(case: &Case, container: Container, output: &Path) -> Result<()> {
     if !case.is_possible() {
         bail!("{} makes no sense", case.name());
     }
-    let truth = case.write(&output.join("cases"))?;
+    let truth = case.write(&output.join("cases"), container)?;
     write_truth(output, &truth.name, &truth.document)
 }
 

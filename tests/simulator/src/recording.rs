@@ -207,3 +207,19 @@ pub struct Recording {
     /// Requests in order of arrival.
     pub requests: Vec<Request>,
 }
+
+impl Recording {
+    /// What of it starts inside `[from_ns, to_ns)`; requests stay, members refer to them.
+    pub fn inside(&self, (from_ns, to_ns): (u64, u64)) -> Self {
+        let is_inside = |ns: u64| (from_ns..to_ns).contains(&ns);
+        let mut part = self.clone();
+        part.kernels.retain(|k| is_inside(k.start_ns));
+        part.copies.retain(|c| is_inside(c.start_ns));
+        part.fills.retain(|f| is_inside(f.start_ns));
+        part.api_calls.retain(|c| is_inside(c.start_ns));
+        part.cpu_ops.retain(|o| is_inside(o.start_ns));
+        part.ranges.retain(|r| is_inside(r.start_ns));
+        part.steps.retain(|s| is_inside(s.start_ns));
+        part
+    }
+}

@@ -4,45 +4,53 @@ use underspan_model::tables::{
     self, AnnotationKind, ApiDomain, CpuOpKind, MemcpyKind, MemoryKind, Phase, Rung, SpanKind,
     SpanStatus, StepKind,
 };
-use underspan_model::{CaptureInfo, ClockDomain, KernelShape, ProcessId, StreamId, Timeline};
+use underspan_model::{
+    CaptureInfo, ClockDomain, DeviceId, KernelShape, ProcessId, SourceId, StreamId, Timeline,
+};
 
 use crate::recording::{CopyKind, Recording, Step};
 
-/// The recordings as one capture, with steps, members and request spans.
+/// The recordings as one capture, with steps, members and request spans. Recordings with the same
+/// process id are threads of one process.
 pub fn to_timeline(recordings: &[Recording]) -> Timeline {
-    let mut timeline = Timeline::new();
+    let mut t = Timeline::new();
+    t.info = CaptureInfo { format: "uspan".to_owned(), clock: ClockDomain::Realtime };
+    let name = t.strings.intern("simulated").raw();
+    let format = t.strings.intern("uspan").raw();
+    let source = t.dimensions.add_source(tables::Source { name, format, ..Default::default() });
     for recording in recordings {
-        timeline.append(of_one(recording));
+        t = of_one(t, source, recording);
     }
-    timeline.sort();
-    timeline
+    t.sort();
+    t
 }
 
 struct Context<'a> {
     t: Timeline,
     recording: &'a Recording,
     process: ProcessId,
+    device: DeviceId,
 }
 
-fn of_one(recording: &Recording) -> Timeline {
-    let mut t = Timeline::new();
-    t.info = CaptureInfo { format: "uspan".to_owned(), clock: ClockDomain::Realtime };
-    let name = t.strings.intern("simulated").raw();
-    let format = t.strings.intern("uspan").raw();
-    let source = t.dimensions.add_source(tables::Source { name, format, ..Default::default() });
+fn of_one(mut t: Timeline, source: SourceId, recording: &Recording) -> Timeline {
     let process = t.dimensions.process_id(source, i64::from(recording.pid));
     let device = t.dimensions.device_id(source, recording.device);
-    let device_name = t.strings.intern("Simulated GPU 80GB").raw();
-    let process_name = t.strings.intern("python3").raw();
+    let gpu = recording.gpu;
+    let device_name = gpu.map_or("Simulated GPU 80GB", |gpu| gpu.name);
+    let device_name = t.strings.intern(device_name).raw();
+    let named = !recording.process_name.is_empty();
+    let process_name = if named { recording.process_name } else { "python3" };
+    let process_name = t.strings.intern(process_name).raw();
     t.dimensions.processes.name[process.index()] = process_name;
     t.dimensions.processes.rank[process.index()] =
         recording.rank.map_or(underspan_model::NONE_U32, |(rank, _)| rank);
     let devices = &mut t.dimensions.devices;
     devices.name[device.index()] = device_name;
-    devices.compute_capability[device.index()] = 90;
-    devices.sm_count[device.index()] = 132;
-    devices.memory_bytes[device.index()] = 80 << 30;
-    let mut context = Context { t, recording, process };
+    devices.compute_capability[device.index()] =
+        gpu.map_or(90, |gpu| gpu.capability.0 * 10 + gpu.capability.1);
+    devices.sm_count[device.index()] = gpu.map_or(132, |gpu| gpu.sms);
+    devices.memory_bytes[device.index()] = gpu.map_or(80 << 30, |gpu| gpu.memory_bytes);
+    let mut context = Context { t, recording, process, device };
     context.device_work();
     context.host_work();
     context.serving();
@@ -50,13 +58,18 @@ fn of_one(recording: &Recording) -> Timeline {
 }
 
 impl Context<'_> {
+    /// Thread that launches.
+    fn tid(&self) -> i64 {
+        let recording = self.recording;
+        i64::from(if recording.tid > 0 { recording.tid } else { recording.pid })
+    }
+
     fn at(&self, ns: u64) -> i64 {
         (self.recording.base_ns + ns) as i64
     }
 
     fn stream(&mut self, number: u32) -> StreamId {
-        let device = underspan_model::DeviceId::from_index(0);
-        self.t.dimensions.stream_id(self.process, device, 1, u64::from(number))
+        self.t.dimensions.stream_id(self.process, self.device, 1, u64::from(number))
     }
 
     fn device_work(&mut self) {
@@ -131,7 +144,8 @@ impl Context<'_> {
     }
 
     fn host_work(&mut self) {
-        let thread = self.t.dimensions.thread_id(self.process, i64::from(self.recording.pid)).raw();
+        let tid = self.tid();
+        let thread = self.t.dimensions.thread_id(self.process, tid).raw();
         let thread_name = self.t.strings.intern("engine").raw();
         self.t.dimensions.threads.name[thread as usize] = thread_name;
         for call in &self.recording.api_calls {
@@ -200,7 +214,8 @@ impl Context<'_> {
     }
 
     fn step(&mut self, step: &Step) {
-        let thread = self.t.dimensions.thread_id(self.process, i64::from(self.recording.pid)).raw();
+        let tid = self.tid();
+        let thread = self.t.dimensions.thread_id(self.process, tid).raw();
         let sum = |is_prefill: bool| {
             let of_kind = step.members.iter().filter(|m| m.is_prefill == is_prefill);
             of_kind.fold((0, 0), |(n, tokens), m| (n + 1, tokens + u64::from(m.own_tokens)))

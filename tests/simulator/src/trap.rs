@@ -1,10 +1,12 @@
 //! Healthy servers that look as if something were wrong.
 
-use crate::conditions::{ClockSpell, OtherProcess, REASON_APPLICATION_CLOCKS};
+use crate::conditions::{
+    ClockSpell, OtherProcess, REASON_APPLICATION_CLOCKS, REASON_SOFTWARE_POWER_CAP,
+};
 use crate::device::Number;
 use crate::faults::Upload;
 use crate::kernels::Library;
-use crate::load::Pattern;
+use crate::load::{Pattern, Prefixes};
 use crate::model::Role;
 use crate::profile::{self, Grain};
 use crate::random::Random;
@@ -31,11 +33,21 @@ pub enum Trap {
     NothingDeclared,
     /// Many small kernels.
     FineGrain,
+    /// The power limit takes the last few per cent of the clock, as on any busy board.
+    PowerLimit,
+    /// Somebody else's process holds memory and does nothing.
+    IdleNeighbour,
+    /// Prompts and answers of very different lengths.
+    MixedLengths,
+    /// Long shared beginnings of prompts, nearly all of them cached.
+    WarmPrefixes,
+    /// Two ranks that keep step.
+    TwoRanks,
 }
 
 impl Trap {
     /// Every trap.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 14] = [
         Self::Plain,
         Self::Bursts,
         Self::LockedClocks,
@@ -45,6 +57,11 @@ impl Trap {
         Self::BusyServer,
         Self::NothingDeclared,
         Self::FineGrain,
+        Self::PowerLimit,
+        Self::IdleNeighbour,
+        Self::MixedLengths,
+        Self::WarmPrefixes,
+        Self::TwoRanks,
     ];
 
     /// Name in case names.
@@ -59,6 +76,11 @@ impl Trap {
             Self::BusyServer => "busy-server",
             Self::NothingDeclared => "nothing-declared",
             Self::FineGrain => "fine-grain",
+            Self::PowerLimit => "power-limit",
+            Self::IdleNeighbour => "idle-neighbour",
+            Self::MixedLengths => "mixed-lengths",
+            Self::WarmPrefixes => "warm-prefixes",
+            Self::TwoRanks => "two-ranks",
         }
     }
 
@@ -69,7 +91,11 @@ impl Trap {
 
     /// Whether the trap makes sense on an engine.
     pub fn suits(self, engine: EngineKind) -> bool {
-        self != Self::WideHead || engine == EngineKind::Vllm
+        let is_for_llms = matches!(
+            self,
+            Self::WideHead | Self::MixedLengths | Self::WarmPrefixes | Self::TwoRanks
+        );
+        !is_for_llms || engine == EngineKind::Vllm
     }
 
     /// A healthy server with the trap.
@@ -77,12 +103,15 @@ impl Trap {
         let grain = if self == Self::FineGrain { Grain::Fine } else { Grain::Coarse };
         let mut random = Random::for_purpose(seed, "trap");
         let mut server = match engine {
-            EngineKind::Vllm => Engine::Vllm(profile::vllm(seed, grain, 1)),
+            EngineKind::Vllm => {
+                let ranks = if self == Self::TwoRanks { 2 } else { 1 };
+                Engine::Vllm(profile::vllm(seed, grain, ranks))
+            }
             EngineKind::Triton => Engine::Triton(profile::triton(seed, grain)),
             EngineKind::PyTorch => Engine::PyTorch(profile::pytorch(seed, grain)),
         };
         match self {
-            Self::Plain | Self::NothingDeclared | Self::FineGrain => {}
+            Self::Plain | Self::NothingDeclared | Self::FineGrain | Self::TwoRanks => {}
             Self::Bursts => server.load_mut().pattern = Pattern::Bursts(random.within(4.0, 9.0)),
             Self::BusyServer => server.make_busy(random.within(0.45, 0.62)),
             Self::WideHead => {
@@ -114,6 +143,35 @@ impl Trap {
                     memory_mb: 2_210,
                 };
                 server.conditions_mut().others.push(other);
+            }
+            Self::PowerLimit => {
+                let spell = ClockSpell {
+                    from_ns: 0,
+                    ratio: random.within(0.95, 0.975),
+                    reasons: REASON_SOFTWARE_POWER_CAP,
+                    temperature: 63,
+                };
+                server.conditions_mut().clocks = vec![spell];
+            }
+            Self::IdleNeighbour => {
+                let other = OtherProcess {
+                    pid: random.between(20_000, 60_000) as u32,
+                    command: "jupyter-lab",
+                    sm_percent: 0,
+                    memory_mb: random.between(400, 3_000) as u32,
+                };
+                server.conditions_mut().others.push(other);
+            }
+            Self::MixedLengths => {
+                let load = server.load_mut();
+                load.prompt.spread = 0.8;
+                load.prompt.most = 900;
+                load.output.spread = 0.7;
+                load.gap_ns *= 1.4;
+            }
+            Self::WarmPrefixes => {
+                let tokens = random.between(20, 60) * 16;
+                server.load_mut().prefixes = Some(Prefixes { groups: 5, tokens });
             }
             Self::OverlappedUploads => {
                 let bytes = random.between(6, 16) << 20;

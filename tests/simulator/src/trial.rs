@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use crate::case::Case;
+use crate::public::Container;
 use crate::verdict::{Answer, ask};
 
 /// One case and what the binary said about it.
@@ -32,6 +33,8 @@ pub struct TrialOptions {
     pub keeps_cases: bool,
     /// Cases at the same time.
     pub jobs: usize,
+    /// What holds the records.
+    pub container: Container,
 }
 
 /// Runs every case, in order of the list; `progress` hears of each that is done.
@@ -69,7 +72,7 @@ pub fn run_trials(
 }
 
 fn run_trial(case: &Case, options: &TrialOptions) -> Result<Trial> {
-    let truth = case.write(&options.folder.join("cases"))?;
+    let truth = case.write(&options.folder.join("cases"), options.container)?;
     let folder = options.folder.join("cases").join(&truth.name);
     let answer = ask(&options.binary, &folder)?;
     if options.keeps_cases {

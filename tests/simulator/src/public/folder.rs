@@ -14,6 +14,17 @@ use super::trace::{TraceOptions, write_trace};
 use super::{Declared, metrics, triton_json};
 use crate::recording::Recording;
 use crate::served::{Run, Served};
+use crate::timeline::to_timeline;
+
+/// What holds the device and host records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Container {
+    /// A trace of PyTorch's profiler per process.
+    Kineto,
+    /// One `.uspan` file with the engine's steps and their exact members, as the project's own
+    /// collector and hook record them.
+    Native,
+}
 
 /// A run and what of it is handed over.
 #[derive(Debug, Clone)]
@@ -31,6 +42,7 @@ pub(crate) struct Capture {
     pub(crate) lost_spans: Vec<usize>,
     /// The clock of the hosts that send spans is so far ahead, ns.
     pub(crate) span_skew_ns: i64,
+    pub(crate) container: Container,
 }
 
 /// Writes the folder, which must exist.
@@ -44,7 +56,11 @@ pub(crate) fn write_capture(capture: &Capture, folder: &Path) -> io::Result<()> 
         has_flows: capture.seed % 3 == 1,
         base_time_ns: capture.base_ns / 1_000_000_000 * 1_000_000_000 - 5_875_200_000_000_000,
     };
-    for threads in processes(&run.recordings) {
+    if capture.container == Container::Native {
+        write_native(capture, &folder.join("capture.uspan"))?;
+    }
+    let traced = if capture.container == Container::Kineto { &run.recordings[..] } else { &[] };
+    for threads in processes(traced) {
         let name = match threads[0].rank {
             Some((rank, _)) => format!("trace.rank{rank}.json.gz"),
             None => "trace.json.gz".to_owned(),
@@ -83,6 +99,21 @@ pub(crate) fn write_capture(capture: &Capture, folder: &Path) -> io::Result<()> 
     if capture.has_samples {
         write_samples(capture, folder)?;
     }
+    Ok(())
+}
+
+fn write_native(capture: &Capture, path: &Path) -> io::Result<()> {
+    let mut recordings: Vec<Recording> =
+        capture.run.recordings.iter().map(|r| r.inside(capture.window_ns)).collect();
+    if matches!(capture.server, Server::Triton(_)) {
+        // Nothing hooks into Triton: its own trace has the batches.
+        recordings.iter_mut().for_each(|recording| recording.steps.clear());
+    }
+    let mut timeline = to_timeline(&recordings);
+    // Spans come from the exporters, as everywhere.
+    timeline.spans = Default::default();
+    let options = underspan_native::WriteOptions::default();
+    underspan_native::write_timeline(path, &timeline, &options).map_err(io::Error::other)?;
     Ok(())
 }
 

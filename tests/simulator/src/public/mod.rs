@@ -10,5 +10,6 @@ mod trace;
 mod triton_json;
 
 pub(crate) use declared::{Declared, EngineDeclared};
+pub use folder::Container;
 pub(crate) use folder::{Capture, write_capture};
 pub(crate) use otlp::Server;
