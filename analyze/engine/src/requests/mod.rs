@@ -37,7 +37,7 @@ pub use request::{
     Membership, Request, RequestOrigin, RequestStep, RequestTokens, Stage, StageKind, StepMember,
 };
 
-use crate::Analysis;
+use crate::{Analysis, WorkItem};
 use account::Accountant;
 use discover::{Discovery, Found};
 use engine_steps::{EngineSteps, ServingSpans};
@@ -82,6 +82,8 @@ pub struct Requests {
     pub clock: ClockQuality,
     /// What could not be joined, in words for a person.
     pub notes: Vec<String>,
+    /// By table of device work: the step of each row, [`NONE_U32`] for none.
+    step_of_row: [Vec<u32>; 3],
 }
 
 impl Requests {
@@ -149,7 +151,14 @@ impl Requests {
         let requests: Vec<Request> = by_place.into_iter().map(|(_, request)| request).collect();
         let rung = worst_rung(&requests);
         let notes = notes(&found, &time, &clock, &requests);
-        Self { requests, steps, rung, clock, notes }
+        Self { requests, steps, rung, clock, notes, step_of_row: owners.into_rows() }
+    }
+
+    /// The step, as a position in [`Requests::steps`], that caused an item of device work; `None`
+    /// for work of no step.
+    pub fn step_of(&self, item: &WorkItem) -> Option<usize> {
+        let step = *self.step_of_row[item.kind as usize].get(item.row as usize)?;
+        (step != NONE_U32).then_some(step as usize)
     }
 
     /// The requests of a trace.
@@ -374,6 +383,7 @@ impl Assembly<'_> {
                 window: time.windows[at],
                 device_interval: self.owners.device[at].or(step.device_interval),
                 process: self.process(at as u32),
+                thread: ThreadId::from_raw(self.owners.thread[at]),
                 device: DeviceId::from_raw(profile.device),
                 kind: step.kind,
                 label: step.label,

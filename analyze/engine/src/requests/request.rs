@@ -1,7 +1,7 @@
 //! One request, from its caller to the device.
 
 use underspan_model::tables::{Phase, Rung, StepKind};
-use underspan_model::{DeviceId, DurationNs, Interval, ProcessId, StringId};
+use underspan_model::{DeviceId, DurationNs, Interval, ProcessId, StringId, ThreadId};
 
 use super::part::{Part, PartKind};
 use crate::StepLabel;
@@ -205,6 +205,8 @@ pub struct RequestStep {
     pub device_interval: Option<Interval>,
     /// Process that ran it: of several ranks the first.
     pub process: ProcessId,
+    /// Thread that launched its device work; none when not known.
+    pub thread: ThreadId,
     /// Device that most of its work ran on; none without work.
     pub device: DeviceId,
     /// What it did.

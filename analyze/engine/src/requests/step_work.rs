@@ -59,6 +59,10 @@ impl StepOwners {
         &self.owners[kind as usize]
     }
 
+    pub(super) fn into_rows(self) -> [Vec<u32>; 3] {
+        self.owners
+    }
+
     fn extend_intervals(&mut self, timeline: &Timeline, kind: WorkKind) {
         let (starts, durations) = columns(timeline, kind);
         for (row, owner) in self.owners[kind as usize].iter().enumerate() {
