@@ -1,0 +1,289 @@
+//! One capture as detectors see it: requests, steps, what happened in them, settings, counters.
+
+use hashbrown::HashMap;
+use underspan_engine::{Analysis, Request, RequestStep, Requests, StageKind};
+use underspan_model::{NONE_U32, Timeline};
+
+use crate::continuous::Continuous;
+use crate::replay::{NO_RUN, Removal, Run, Schedule, Served, replay};
+use crate::settings::Settings;
+use crate::statistics::percentile_of;
+use crate::step_facts::{StepFacts, add_lags, step_facts};
+use crate::telemetry::Telemetry;
+
+/// How a server takes requests to the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ServerKind {
+    /// Continuous batching: a request is in many steps, each with other company.
+    Continuous,
+    /// A batch of requests runs once.
+    Batch,
+    /// One request at a time.
+    Single,
+    /// No request is known to have run in any step.
+    Unknown,
+}
+
+/// One capture, joined and measured.
+#[derive(Debug)]
+pub struct Case<'a> {
+    /// The capture.
+    pub timeline: &'a Timeline,
+    /// What the engine says of it.
+    pub analysis: &'a Analysis,
+    /// Its requests.
+    pub requests: &'a Requests,
+    /// What the operator declared.
+    pub settings: Settings,
+    /// Counters.
+    pub telemetry: Telemetry,
+    /// What happened in each step of [`Requests::steps`].
+    pub facts: Vec<StepFacts>,
+    /// Steps and requests in the form of a replay; positions are those of [`Requests`].
+    pub schedule: Schedule,
+    /// How the server works.
+    pub kind: ServerKind,
+    /// Latency of every request: the length of its outermost span.
+    pub latencies: Vec<u64>,
+    /// The server to run again, for continuous batching that can be modelled.
+    server: Option<Continuous>,
+    /// The same kind of run from before a change, if there is one.
+    pub baseline: Option<Box<Case<'a>>>,
+}
+
+impl<'a> Case<'a> {
+    /// Puts a case together.
+    pub fn of(timeline: &'a Timeline, analysis: &'a Analysis, requests: &'a Requests) -> Self {
+        let mut facts = step_facts(timeline, analysis, requests);
+        let schedule = schedule_of(requests);
+        add_lags(timeline, requests, &idle_before(&schedule), &mut facts);
+        let latencies = schedule.requests.iter().map(Served::latency_ns).collect();
+        let mut case = Self {
+            timeline,
+            analysis,
+            requests,
+            settings: Settings::of(timeline),
+            telemetry: Telemetry::of(timeline),
+            facts,
+            kind: kind_of(requests),
+            schedule,
+            latencies,
+            server: None,
+            baseline: None,
+        };
+        if case.kind == ServerKind::Continuous {
+            case.server = Continuous::of(&case);
+        }
+        case
+    }
+
+    /// The latency of every request with `removals` taken out.
+    pub fn without(&self, removals: &[&Removal]) -> Vec<u64> {
+        match &self.server {
+            Some(server) => server.without(self, removals),
+            None if self.n_lanes() < 2 => replay(&self.schedule, removals),
+            None => {
+                let spread: Vec<Removal> =
+                    removals.iter().map(|removal| spread(&self.schedule, removal)).collect();
+                replay(&self.schedule, &spread.iter().collect::<Vec<_>>())
+            }
+        }
+    }
+
+    /// How far the unchanged run of the model is from what was observed, as a share of a latency;
+    /// zero for a replay, which is exact.
+    pub fn misfit(&self) -> f64 {
+        self.server.as_ref().map_or(0.0, |server| server.misfit(self))
+    }
+
+    /// The same with a run to compare with.
+    pub fn with_baseline(mut self, baseline: Case<'a>) -> Self {
+        self.baseline = Some(Box::new(baseline));
+        self
+    }
+
+    /// The steps.
+    pub fn steps(&self) -> &'a [RequestStep] {
+        &self.requests.steps
+    }
+
+    /// A nearest-rank percentile of the latencies.
+    pub fn percentile(&self, percent: u32) -> u64 {
+        percentile_of(&self.latencies, percent)
+    }
+
+    /// Positions of the slowest twentieth of the requests.
+    pub fn slow(&self) -> Vec<usize> {
+        let bar = self.percentile(95);
+        self.positions(|latency| latency >= bar)
+    }
+
+    /// Positions of the requests around the median: from the 40th to the 60th percentile.
+    pub fn typical(&self) -> Vec<usize> {
+        let (low, high) = (self.percentile(40), self.percentile(60));
+        self.positions(|latency| (low..=high).contains(&latency))
+    }
+
+    fn positions(&self, is_wanted: impl Fn(u64) -> bool) -> Vec<usize> {
+        let all = self.latencies.iter().enumerate();
+        all.filter(|(_, latency)| is_wanted(**latency)).map(|(at, _)| at).collect()
+    }
+
+    /// How long a request waited from being ready until it first ran; zero for one that never
+    /// ran.
+    pub fn wait_ns(&self, request: usize) -> u64 {
+        let served = &self.schedule.requests[request];
+        let first = self.schedule.runs.get(served.first_run as usize);
+        first.map_or(0, |run| run.start_ns.saturating_sub(served.ready_ns).max(0) as u64)
+    }
+
+    /// Length of a step: its run in the schedule.
+    pub fn step_ns(&self, step: usize) -> u64 {
+        let run = &self.schedule.runs[step];
+        run.end_ns.saturating_sub(run.start_ns).max(0) as u64
+    }
+
+    /// From the first to the last moment of any run, in nanoseconds.
+    pub fn served_window_ns(&self) -> u64 {
+        let start = self.schedule.runs.iter().map(|run| run.start_ns).min();
+        let end = self.schedule.runs.iter().map(|run| run.end_ns).max();
+        start.zip(end).map_or(0, |(start, end)| (end - start).max(0) as u64)
+    }
+
+    /// Number of lanes.
+    pub fn n_lanes(&self) -> usize {
+        self.schedule.runs.iter().map(|run| run.lane as usize + 1).max().unwrap_or(0)
+    }
+
+    /// How many requests were in a step: what its source says, or those known to be in it.
+    pub fn members(&self, step: usize) -> u32 {
+        let step = &self.steps()[step];
+        step.n_members.unwrap_or(step.members.len() as u32).max(step.members.len() as u32)
+    }
+
+    /// Tokens of prompts that a step computed; zero when not known.
+    pub fn prefill_tokens(&self, step: usize) -> u64 {
+        self.steps()[step].label.context_tokens.unwrap_or(0)
+    }
+
+    /// Requests that decoded in a step; zero when not known.
+    pub fn decode_requests(&self, step: usize) -> u64 {
+        self.steps()[step].label.generation_requests.unwrap_or(0)
+    }
+}
+
+fn kind_of(requests: &Requests) -> ServerKind {
+    let known: Vec<&Request> =
+        requests.requests.iter().filter(|request| !request.steps.is_empty()).collect();
+    if known.is_empty() {
+        return ServerKind::Unknown;
+    }
+    let of_phases = requests.steps.iter().filter(|step| step.label.generation_requests.is_some());
+    let n_many = known.iter().filter(|request| request.steps.len() > 1).count();
+    if of_phases.count() * 2 > requests.steps.len() || n_many * 2 > known.len() {
+        return ServerKind::Continuous;
+    }
+    let is_batch = requests.steps.iter().any(|step| step.members.len() > 1);
+    let engine =
+        requests.requests.iter().map(|request| request.engine).find(|id| id.raw() != NONE_U32);
+    if is_batch || engine.is_some() { ServerKind::Batch } else { ServerKind::Single }
+}
+
+fn schedule_of(requests: &Requests) -> Schedule {
+    let mut lanes: HashMap<(u32, u32), u32> = HashMap::new();
+    // Steps without device work have no thread: they are of their process's first one.
+    let mut first_thread: HashMap<u32, u32> = HashMap::new();
+    for step in requests.steps.iter().filter(|step| step.thread.raw() != NONE_U32) {
+        first_thread.entry(step.process.raw()).or_insert(step.thread.raw());
+    }
+    let first = requests.steps.iter().find(|step| step.thread.raw() != NONE_U32);
+    let fallback =
+        first.map_or((NONE_U32, NONE_U32), |step| (step.process.raw(), step.thread.raw()));
+    let runs = requests
+        .steps
+        .iter()
+        .map(|step| {
+            let next = lanes.len() as u32;
+            let process = step.process.raw();
+            let key = match step.thread.raw() {
+                NONE_U32 => first_thread.get(&process).map_or(fallback, |t| (process, *t)),
+                thread => (process, thread),
+            };
+            let lane = *lanes.entry(key).or_insert(next);
+            Run { lane, start_ns: step.window.start().as_ns(), end_ns: step.window.end().as_ns() }
+        })
+        .collect();
+    let requests = requests
+        .requests
+        .iter()
+        .map(|request| {
+            let queued = request
+                .stages
+                .iter()
+                .find(|stage| !matches!(stage.kind, StageKind::Outside | StageKind::Frontend));
+            let ready = queued.map_or(request.serving.start(), |stage| stage.interval.start());
+            Served {
+                arrival_ns: request.interval.start().as_ns(),
+                end_ns: request.interval.end().as_ns(),
+                ready_ns: ready.as_ns(),
+                first_run: request.steps.first().map_or(NO_RUN, |member| member.step),
+                last_run: request.steps.last().map_or(NO_RUN, |member| member.step),
+            }
+        })
+        .collect();
+    Schedule { runs, requests }
+}
+
+/// What a removal takes out of each run with what it takes out of the runs of other lanes at the
+/// same time: they share the device, so that work of one makes the others wait.
+fn spread(schedule: &Schedule, removal: &Removal) -> Removal {
+    let mut spread = removal.clone();
+    if !removal.is_device || removal.run_ns.is_empty() {
+        return spread;
+    }
+    let runs = &schedule.runs;
+    let longest = runs.iter().map(|run| run.end_ns - run.start_ns).max().unwrap_or(0);
+    for (at, run) in runs.iter().enumerate() {
+        let first = runs.partition_point(|other| other.start_ns < run.start_ns - longest);
+        for (of, other) in runs.iter().enumerate().skip(first) {
+            if other.start_ns >= run.end_ns {
+                break;
+            }
+            let both = run.end_ns.min(other.end_ns) - run.start_ns.max(other.start_ns);
+            let length = (other.end_ns - other.start_ns).max(1);
+            if both > 0 && other.lane != run.lane {
+                let out = removal.run_ns.get(of).copied().unwrap_or(0);
+                let own = spread.run_ns.get_mut(at);
+                let more = (out as f64 * both as f64 / length as f64) as u64;
+                own.into_iter().for_each(|own| *own = own.saturating_add(more));
+            }
+        }
+    }
+    spread
+}
+
+/// When each run's lane stood idle before it although requests were in its batch all the time:
+/// nothing but the host kept the run from starting.
+fn idle_before(schedule: &Schedule) -> Vec<Option<(i64, i64)>> {
+    let runs = &schedule.runs;
+    let mut is_running = vec![false; runs.len()];
+    for served in &schedule.requests {
+        let (first, last) = (served.first_run as usize, served.last_run as usize);
+        if first < last && last < runs.len() {
+            is_running[first + 1..=last].iter_mut().for_each(|running| *running = true);
+        }
+    }
+    let n_lanes = runs.iter().map(|run| run.lane as usize + 1).max().unwrap_or(0);
+    let mut free = vec![None; n_lanes];
+    runs.iter()
+        .enumerate()
+        .map(|(at, run)| {
+            let free = &mut free[run.lane as usize];
+            let before: Option<i64> = *free;
+            *free = Some(before.map_or(run.end_ns, |end| end.max(run.end_ns)));
+            before
+                .filter(|from| is_running[at] && *from < run.start_ns)
+                .map(|from| (from, run.start_ns))
+        })
+        .collect()
+}

@@ -1,0 +1,291 @@
+//! A server with continuous batching, run again.
+//!
+//! With steps of another length, requests join other steps: a request that came during a long step
+//! would have joined an earlier, shorter one. So the schedule is not kept here as in
+//! [`replay`](crate::replay()), but made again: requests come when they came, need as many steps as
+//! they needed, and each step takes what is ready and has room. How long a step takes comes from a
+//! model of its content, fitted on the capture, times how far the step that really ran then was
+//! off that model, less what the removals take out of it.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use underspan_model::tables::Phase;
+
+use crate::Case;
+use crate::replay::Removal;
+use crate::step_model::StepModel;
+
+/// A server to run again.
+#[derive(Debug)]
+pub(crate) struct Continuous {
+    model: StepModel,
+    lanes: Vec<Lane>,
+    /// Most requests a step may hold.
+    limit: f64,
+    /// Most prompt tokens a step may hold.
+    budget: f64,
+    n_requests: usize,
+    /// Latencies of the run without any removal, to compare with.
+    observed: Vec<Option<i64>>,
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    jobs: Vec<Job>,
+    steps: Vec<Observed>,
+}
+
+/// What a request needs.
+#[derive(Debug, Clone, Copy)]
+struct Job {
+    request: u32,
+    ready_ns: i64,
+    arrival_ns: i64,
+    /// From the end of its last step to its own end.
+    after_ns: i64,
+    prompt_tokens: f64,
+    decode_steps: u64,
+}
+
+/// A step that ran.
+#[derive(Debug, Clone, Copy)]
+struct Observed {
+    step: u32,
+    start_ns: i64,
+    length_ns: f64,
+    /// Its length over what the model says.
+    factor: f64,
+    /// Wait of the lane before it, while it was in use.
+    lag_ns: f64,
+}
+
+impl Continuous {
+    /// Takes a case apart; `None` when there is too little to model.
+    pub(crate) fn of(case: &Case<'_>) -> Option<Self> {
+        let model = StepModel::fit(case)?;
+        let mut lanes: Vec<Lane> = (0..case.n_lanes()).map(|_| Lane::default()).collect();
+        let mut last = vec![i64::MIN; lanes.len()];
+        let mut largest = 0.0_f64;
+        let mut most_tokens = 1.0_f64;
+        for (at, run) in case.schedule.runs.iter().enumerate() {
+            let tokens = case.prefill_tokens(at) as f64;
+            let length_ns = case.step_ns(at) as f64;
+            let expected = model.step(tokens, case.decode_requests(at)).max(1.0);
+            let end = &mut last[run.lane as usize];
+            let lag = run.start_ns.saturating_sub(*end);
+            lanes[run.lane as usize].steps.push(Observed {
+                step: at as u32,
+                start_ns: run.start_ns,
+                length_ns,
+                factor: (length_ns / expected).clamp(0.2, 20.0),
+                lag_ns: if *end != i64::MIN && lag < 20_000_000 { lag.max(0) as f64 } else { 0.0 },
+            });
+            *end = (*end).max(run.end_ns);
+            largest = largest.max(f64::from(case.members(at)));
+            most_tokens = most_tokens.max(tokens);
+        }
+        let scale = prompt_scale(case);
+        for (at, request) in case.requests.requests.iter().enumerate() {
+            let served = &case.schedule.requests[at];
+            let runs = &case.schedule.runs;
+            let (Some(first), Some(end)) =
+                (runs.get(served.first_run as usize), runs.get(served.last_run as usize))
+            else {
+                continue;
+            };
+            let decodes = request.steps.iter().filter(|m| m.phase == Phase::Decode).count();
+            let prefills = request.steps.len() - decodes;
+            let cached = request.tokens.cached.unwrap_or(0);
+            let prompt = request.tokens.prompt.unwrap_or(0).saturating_sub(cached) as f64 * scale;
+            lanes[first.lane as usize].jobs.push(Job {
+                request: at as u32,
+                ready_ns: served.ready_ns,
+                arrival_ns: served.arrival_ns,
+                after_ns: served.end_ns.saturating_sub(end.end_ns),
+                prompt_tokens: if prefills > 0 { prompt.max(1.0) } else { 0.0 },
+                decode_steps: decodes as u64,
+            });
+        }
+        let declared = case.settings.number("engine.max_num_batched_tokens");
+        let mut server = Self {
+            model,
+            lanes,
+            limit: case.settings.batch_limit().unwrap_or(f64::INFINITY).max(largest),
+            budget: declared.unwrap_or(most_tokens).max(most_tokens),
+            n_requests: case.latencies.len(),
+            observed: Vec::new(),
+        };
+        server.observed = server.run(&[]);
+        Some(server)
+    }
+
+    /// Latencies with removals: what was observed, less what the two runs differ by.
+    pub(crate) fn without(&self, case: &Case<'_>, removals: &[&Removal]) -> Vec<u64> {
+        let now = self.run(removals);
+        (0..self.n_requests)
+            .map(|at| {
+                let seen = case.latencies[at] as i64;
+                match (self.observed[at], now[at]) {
+                    (Some(before), Some(after)) => (seen - (before - after)).max(0) as u64,
+                    // It ran in no step that the capture shows.
+                    _ => {
+                        let out: u64 = removals
+                            .iter()
+                            .map(|r| value(&r.before_ns, at) + value(&r.after_ns, at))
+                            .sum();
+                        (seen as u64).saturating_sub(out)
+                    }
+                }
+            })
+            .collect()
+    }
+
+    /// How far the run without removals is from what was observed: the median of the relative
+    /// difference of latencies.
+    pub(crate) fn misfit(&self, case: &Case<'_>) -> f64 {
+        let both = self.observed.iter().zip(&case.latencies);
+        let off = both.filter_map(|(run, seen)| {
+            let run = (*run)?;
+            (*seen > 0).then(|| (run as f64 / *seen as f64 - 1.0).abs())
+        });
+        crate::statistics::median(off).unwrap_or(f64::INFINITY)
+    }
+
+    fn run(&self, removals: &[&Removal]) -> Vec<Option<i64>> {
+        let mut latencies = vec![None; self.n_requests];
+        let unlimited = removals.iter().any(|removal| removal.is_unlimited);
+        let limit = if unlimited { f64::INFINITY } else { self.limit };
+        for lane in &self.lanes {
+            lane.run(&self.model, limit, self.budget, removals, &mut latencies);
+        }
+        latencies
+    }
+}
+
+impl Lane {
+    fn run(
+        &self,
+        model: &StepModel,
+        limit: f64,
+        budget: f64,
+        removals: &[&Removal],
+        latencies: &mut [Option<i64>],
+    ) {
+        let sum = |list: fn(&Removal) -> &Vec<u64>, at: u32| -> f64 {
+            removals.iter().map(|removal| value(list(removal), at as usize) as f64).sum()
+        };
+        let mut jobs: Vec<(i64, usize)> = self
+            .jobs
+            .iter()
+            .enumerate()
+            .map(|(at, job)| {
+                let before = (job.ready_ns - job.arrival_ns).max(0) as f64;
+                let before = (before - sum(|r| &r.before_ns, job.request)).max(0.0);
+                (job.arrival_ns.saturating_add(before as i64), at)
+            })
+            .collect();
+        jobs.sort_unstable();
+        // Prompts being computed, in order, with the tokens that are left.
+        let mut prompts: std::collections::VecDeque<(usize, f64)> = Default::default();
+        // Requests that decode, by the number of the step that is their last.
+        let mut decoding: BinaryHeap<Reverse<(u64, usize)>> = BinaryHeap::new();
+        let (mut next, mut now, mut count) = (0, i64::MIN, 0_u64);
+        let mut near = 0;
+        let mut tokens_out: Vec<usize> = Vec::new();
+        while next < jobs.len() || !prompts.is_empty() || !decoding.is_empty() {
+            if prompts.is_empty() && decoding.is_empty() {
+                now = now.max(jobs[next].0);
+            }
+            while next < jobs.len()
+                && jobs[next].0 <= now
+                && ((prompts.len() + decoding.len()) as f64) < limit
+            {
+                let job = &self.jobs[jobs[next].1];
+                if job.prompt_tokens > 0.0 {
+                    prompts.push_back((jobs[next].1, job.prompt_tokens));
+                } else {
+                    decoding.push(Reverse((count + job.decode_steps.max(1), jobs[next].1)));
+                }
+                next += 1;
+            }
+            count += 1;
+            // The step that really ran at this time tells what was different about it.
+            while near + 1 < self.steps.len() && self.steps[near + 1].start_ns <= now {
+                near += 1;
+            }
+            let seen = self.steps.get(near);
+            let n_decode = decoding.len() as u64;
+            let mut left = (budget - n_decode as f64).max(1.0);
+            let mut tokens = 0.0;
+            tokens_out.clear();
+            for (job, open) in &mut prompts {
+                let taken = open.min(left);
+                *open -= taken;
+                left -= taken;
+                tokens += taken;
+                if *open <= 0.0 {
+                    tokens_out.push(*job);
+                }
+                if left <= 0.0 {
+                    break;
+                }
+            }
+            prompts.retain(|(_, open)| *open > 0.0);
+            let mut length = model.step(tokens, n_decode);
+            let mut lag = 0.0;
+            if let Some(seen) = seen {
+                let out = sum(|r| &r.run_ns, seen.step).min(seen.length_ns);
+                length *= seen.factor * (1.0 - out / seen.length_ns.max(1.0));
+                lag = (seen.lag_ns - sum(|r| &r.lag_ns, seen.step)).max(0.0);
+            }
+            now = now.saturating_add((length + lag) as i64);
+            let mut done: Vec<usize> = Vec::new();
+            while let Some(Reverse((last, job))) = decoding.peek().copied() {
+                if last > count {
+                    break;
+                }
+                decoding.pop();
+                done.push(job);
+            }
+            for job in tokens_out.drain(..) {
+                let steps = self.jobs[job].decode_steps;
+                if steps == 0 {
+                    done.push(job);
+                } else {
+                    decoding.push(Reverse((count + steps, job)));
+                }
+            }
+            for at in done {
+                let job = &self.jobs[at];
+                let after = job.after_ns;
+                let after = if after > 0 {
+                    (after as f64 - sum(|r| &r.after_ns, job.request)).max(0.0) as i64
+                } else {
+                    after
+                };
+                let wait = sum(|r| &r.wait_ns, job.request) as i64;
+                let end = now - lag as i64;
+                latencies[job.request as usize] = Some(end + after - job.arrival_ns - wait);
+            }
+        }
+    }
+}
+
+fn value(list: &[u64], at: usize) -> u64 {
+    list.get(at).copied().unwrap_or(0)
+}
+
+/// Prompt tokens that steps computed, over those that the requests' prompts hold: caches make it
+/// less than one, computing again more.
+fn prompt_scale(case: &Case<'_>) -> f64 {
+    let computed: u64 = (0..case.facts.len()).map(|step| case.prefill_tokens(step)).sum();
+    let held: u64 = case
+        .requests
+        .requests
+        .iter()
+        .filter(|request| request.steps.iter().any(|member| member.phase == Phase::Prefill))
+        .map(|r| r.tokens.prompt.unwrap_or(0).saturating_sub(r.tokens.cached.unwrap_or(0)))
+        .sum();
+    if held == 0 || computed == 0 { 1.0 } else { (computed as f64 / held as f64).clamp(0.05, 20.0) }
+}

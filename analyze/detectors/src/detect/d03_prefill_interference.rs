@@ -1,0 +1,116 @@
+//! D3: other requests' prompts make the steps of those that decode longer.
+
+use crate::detector::{Detection, Detector, Finding, Grade, Layer, Setting};
+use crate::measure::{largest_steps, out_of_runs, p95_share, percent, requests_in};
+use crate::statistics::percentile_of;
+use crate::step_model::StepModel;
+use crate::{Case, ServerKind};
+
+/// A step interferes when it takes this many times as long as one that only decodes.
+const STRETCH_MIN: f64 = 2.0;
+/// Least share of the 95th percentile.
+const SHARE_MIN: f64 = 0.10;
+
+/// D3.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct PrefillInterference;
+
+impl Detector for PrefillInterference {
+    fn id(&self) -> &'static str {
+        "D3"
+    }
+
+    fn title(&self) -> &'static str {
+        "prefill interference"
+    }
+
+    fn layer(&self) -> Layer {
+        Layer::Runtime
+    }
+
+    fn explanation(&self) -> &'static str {
+        "In continuous batching a step computes the prompts of new requests together with the next \
+         tokens of running ones. A long prompt, or a large chunk of one, makes that step many times \
+         longer, and every running request gets its token late. Only steps that hold both and take \
+         at least twice as long as a step of the same batch that only decodes count, and of those \
+         only what goes beyond it. The requests that decode are the victims, those whose prompts \
+         are computed the culprits."
+    }
+
+    fn detect(&self, case: &Case<'_>) -> Detection {
+        if case.kind != ServerKind::Continuous {
+            return Detection::MissingInput("a server with continuous batching");
+        }
+        let Some(model) = StepModel::fit(case) else {
+            return Detection::MissingInput("steps that only decode, to compare with");
+        };
+        // Against a baseline only prompts count that are longer than it had.
+        let natural = case.baseline.as_deref().map_or(0, |baseline| {
+            let tokens: Vec<u64> =
+                (0..baseline.facts.len()).map(|step| baseline.prefill_tokens(step)).collect();
+            percentile_of(&tokens, 95)
+        });
+        let excess: Vec<u64> = (0..case.facts.len())
+            .map(|step| {
+                let tokens = case.prefill_tokens(step);
+                let beyond = tokens.saturating_sub(natural) as f64 / tokens.max(1) as f64;
+                (excess(case, &model, step) as f64 * beyond) as u64
+            })
+            .collect();
+        let removal = out_of_runs(excess);
+        let share = p95_share(case, &removal);
+        let n_steps = removal.run_ns.iter().filter(|ns| **ns > 0).count();
+        if share < SHARE_MIN {
+            return Detection::Clear(format!(
+                "{n_steps} of {} steps were stretched by prompts; {} of p95",
+                case.facts.len(),
+                percent(share)
+            ));
+        }
+        let stretched: Vec<usize> =
+            (0..case.facts.len()).filter(|step| removal.run_ns[*step] > 0).collect();
+        let tokens: Vec<u64> = stretched.iter().map(|step| case.prefill_tokens(*step)).collect();
+        let largest = tokens.iter().copied().max().unwrap_or(0);
+        let budget = case.settings.number("engine.max_num_batched_tokens");
+        Detection::Found(Box::new(Finding {
+            id: "D3",
+            summary: format!(
+                "{n_steps} of {} steps were stretched to twice a decode step and more by prompts of \
+                 other requests, half of them by {} tokens and more, at most {largest}",
+                case.facts.len(),
+                percentile_of(&tokens, 50)
+            ),
+            evidence: largest_steps(&removal.run_ns),
+            requests: requests_in(case, &removal.run_ns),
+            removal,
+            grade: Grade::Derived,
+            counter_evidence: vec![
+                "A request's own prompt is no interference: only steps with running requests count."
+                    .to_owned(),
+            ],
+            remedy: "Compute prompts in smaller chunks, or keep long prompts on servers of their \
+                     own."
+                .to_owned(),
+            setting: Some(Setting {
+                key: "max_num_batched_tokens".to_owned(),
+                current: budget.map(|budget| format!("{budget:.0}")),
+                suggested: format!(
+                    "{}",
+                    (budget.unwrap_or(largest as f64) / 4.0).clamp(256.0, 2048.0) as u64
+                ),
+            }),
+            confirm: "Compare the 99th percentile of inter-token latency at the smaller budget."
+                .to_owned(),
+        }))
+    }
+}
+
+/// How much longer a step took than one that only decodes, when prompts stretched it.
+fn excess(case: &Case<'_>, model: &StepModel, step: usize) -> u64 {
+    let n = case.decode_requests(step);
+    if n == 0 || case.prefill_tokens(step) == 0 {
+        return 0;
+    }
+    let (length, alone) = (case.step_ns(step) as f64, model.decode(n));
+    if length < STRETCH_MIN * alone { 0 } else { (length - alone) as u64 }
+}

@@ -1,0 +1,215 @@
+//! D12: the GPU ran below its clock for a reason that is a fault or a limit.
+
+use underspan_engine::Evidence;
+use underspan_model::tables::TableKind;
+
+use crate::Case;
+use crate::detector::{Detection, Detector, Finding, Grade, Layer};
+use crate::gpu::Gpu;
+use crate::measure::{largest_steps, out_of_runs, p95_share, percent, requests_in};
+use crate::pace::Pace;
+use crate::telemetry::{Clocks, IDLE_REASON, SET_CLOCKS_REASON, SLOWDOWN_REASONS};
+
+/// Least slow-down of steps under low clocks.
+const SLOWDOWN_MIN: f64 = 0.05;
+/// Least share of the 95th percentile.
+const SHARE_MIN: f64 = 0.05;
+
+/// D12.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct ClockSlowdown;
+
+impl Detector for ClockSlowdown {
+    fn id(&self) -> &'static str {
+        "D12"
+    }
+
+    fn title(&self) -> &'static str {
+        "clock slow-down"
+    }
+
+    fn layer(&self) -> Layer {
+        Layer::Hardware
+    }
+
+    fn explanation(&self) -> &'static str {
+        "The SM clock was below its maximum and the driver names a limit as the reason: power, heat, \
+         a power brake, a slow-down in hardware. Clocks that the operator set and clocks of an idle \
+         GPU do not count. What it cost is measured on steps of the same work with and without the \
+         low clock where the capture has both, and otherwise taken from the ratio of the clocks, \
+         for the multiplies only: kernels that wait for memory do not follow the SM clock."
+    }
+
+    fn detect(&self, case: &Case<'_>) -> Detection {
+        if case.telemetry.clocks.is_empty() {
+            return Detection::MissingInput("samples of SM clocks (NVML or nvidia-smi)");
+        }
+        let Some(low) = LowClocks::of(case) else {
+            return Detection::Clear(
+                "no sample has a low clock with a limit as its reason".to_owned(),
+            );
+        };
+        let slowdown = low.slowdown(case);
+        let excess: Vec<u64> = (0..case.facts.len())
+            .map(|step| {
+                let clock = low.ratio_at(case, step);
+                if clock >= 1.0 {
+                    return 0;
+                }
+                let (ns, factor) = match slowdown {
+                    // Measured on everything the step did, at the clock that was then.
+                    Some(slowdown) => {
+                        let depth = (1.0 - clock) / (1.0 - low.typical);
+                        (case.step_ns(step) as f64, slowdown * depth.clamp(0.0, 2.0))
+                    }
+                    None => (case.facts[step].multiply_ns as f64, 1.0 / clock - 1.0),
+                };
+                (ns * factor / (1.0 + factor)) as u64
+            })
+            .collect();
+        let removal = out_of_runs(excess);
+        let share = p95_share(case, &removal);
+        let by_clock = 1.0 / low.typical - 1.0;
+        if share < SHARE_MIN || slowdown.is_some_and(|slowdown| slowdown < SLOWDOWN_MIN) {
+            return Detection::Clear(format!(
+                "clocks were {} low, but steps did not slow down with them ({} of p95)",
+                percent(1.0 - low.typical),
+                percent(share)
+            ));
+        }
+        Detection::Found(Box::new(Finding {
+            id: "D12",
+            summary: format!(
+                "the SM clock was at {:.0} MHz of {:.0} ({}) in {} of the samples under load; steps \
+                 took {} longer",
+                low.typical * low.full_mhz,
+                low.full_mhz,
+                reasons(low.reasons),
+                percent(low.share),
+                percent(slowdown.unwrap_or(by_clock))
+            ),
+            evidence: low
+                .evidence(case)
+                .into_iter()
+                .chain(largest_steps(&removal.run_ns))
+                .collect(),
+            requests: requests_in(case, &removal.run_ns),
+            removal,
+            grade: if slowdown.is_some() { Grade::Measured } else { Grade::Estimated },
+            counter_evidence: vec![
+                "Clocks are sampled: a change between two samples is placed to within one period."
+                    .to_owned(),
+            ],
+            remedy: "Look at power limit, cooling and power supply of this GPU; move the load to \
+                     another machine meanwhile."
+                .to_owned(),
+            setting: None,
+            confirm: "`nvidia-smi -q -d CLOCK,PERFORMANCE,TEMPERATURE` under load.".to_owned(),
+        }))
+    }
+}
+
+/// When the clocks were low, and how low.
+struct LowClocks {
+    /// Clock without the limit, in MHz.
+    full_mhz: f64,
+    /// Median of the low clocks, as a share of it.
+    typical: f64,
+    /// Share of the samples under load that are low.
+    share: f64,
+    /// Reasons seen, as bits.
+    reasons: u64,
+    /// Which clocks.
+    gpu: usize,
+}
+
+impl LowClocks {
+    fn of(case: &Case<'_>) -> Option<Self> {
+        let limits = Gpu::known(case).map_or(0.0, |gpu| gpu.sm_mhz);
+        let then = case.baseline.as_deref().map_or(0.0, |baseline| {
+            let clocks = baseline.telemetry.clocks.iter();
+            clocks.flat_map(|clocks| &clocks.sm_mhz.value).copied().fold(0.0, f64::max)
+        });
+        let found = case.telemetry.clocks.iter().enumerate().filter_map(|(gpu, clocks)| {
+            let highest = clocks.sm_mhz.value.iter().copied().fold(0.0, f64::max);
+            // A product's maximum counts when nothing higher was seen and it is near.
+            let full_mhz = highest.max(then).max(if limits < 1.6 * highest { limits } else { 0.0 });
+            let loaded: Vec<(f64, u64)> = (0..clocks.sm_mhz.value.len())
+                .map(|at| (clocks.sm_mhz.value[at], reasons_at(clocks, at)))
+                .filter(|(_, reasons)| reasons & IDLE_REASON == 0)
+                .collect();
+            let is_low = |(mhz, reasons): &(f64, u64)| {
+                *mhz < 0.97 * full_mhz
+                    && reasons & SLOWDOWN_REASONS != 0
+                    && reasons & SET_CLOCKS_REASON == 0
+            };
+            let low: Vec<(f64, u64)> =
+                loaded.iter().filter(|sample| is_low(sample)).copied().collect();
+            let typical = crate::statistics::median(low.iter().map(|(mhz, _)| mhz / full_mhz))?;
+            Some(Self {
+                full_mhz,
+                typical,
+                share: low.len() as f64 / loaded.len().max(1) as f64,
+                reasons: low.iter().fold(0, |all, (_, reasons)| all | reasons) & SLOWDOWN_REASONS,
+                gpu,
+            })
+        });
+        found.max_by(|a, b| (a.share * (1.0 - a.typical)).total_cmp(&(b.share * (1.0 - b.typical))))
+    }
+
+    /// The clock during a step as a share of the full one; one when it was not low.
+    fn ratio_at(&self, case: &Case<'_>, step: usize) -> f64 {
+        let clocks = &case.telemetry.clocks[self.gpu];
+        let run = &case.schedule.runs[step];
+        let middle = run.start_ns + (run.end_ns - run.start_ns) / 2;
+        let after = clocks.sm_mhz.time_ns.partition_point(|time| *time <= middle);
+        // The nearer of the samples around it.
+        let near = [after.checked_sub(1), (after < clocks.sm_mhz.time_ns.len()).then_some(after)]
+            .into_iter()
+            .flatten()
+            .min_by_key(|at| clocks.sm_mhz.time_ns[*at].abs_diff(middle));
+        let Some(near) = near else { return 1.0 };
+        let reasons = reasons_at(clocks, near);
+        let is_limited = reasons & SLOWDOWN_REASONS != 0 && reasons & SET_CLOCKS_REASON == 0;
+        if is_limited { (clocks.sm_mhz.value[near] / self.full_mhz).clamp(0.05, 1.0) } else { 1.0 }
+    }
+
+    /// How much longer the same work took under low clocks than at others, when there is enough of
+    /// both.
+    fn slowdown(&self, case: &Case<'_>) -> Option<f64> {
+        let is_low = |step: usize| self.ratio_at(case, step) < 0.97;
+        Pace::of(case).slowdown(is_low).map(|slowdown| slowdown.by)
+    }
+
+    fn evidence(&self, case: &Case<'_>) -> Vec<Evidence> {
+        let lowest = &case.telemetry.clocks[self.gpu].sm_mhz;
+        let at =
+            (0..lowest.value.len()).min_by(|a, b| lowest.value[*a].total_cmp(&lowest.value[*b]));
+        let row = at.and_then(|at| {
+            let counters = &case.timeline.counters;
+            (0..counters.len()).find(|row| {
+                counters.time_ns[*row] == lowest.time_ns[at]
+                    && counters.value[*row] == lowest.value[at]
+            })
+        });
+        row.map(|row| Evidence { table: TableKind::Counter, row: row as u32 }).into_iter().collect()
+    }
+}
+
+fn reasons_at(clocks: &Clocks, at: usize) -> u64 {
+    let time = clocks.sm_mhz.time_ns[at];
+    clocks.reasons.at(time).map_or(0, |reasons| reasons.max(0.0) as u64)
+}
+
+fn reasons(bits: u64) -> String {
+    let names = [
+        (0x4, "power cap"),
+        (0x8, "slow-down in hardware"),
+        (0x20, "heat, in software"),
+        (0x40, "heat, in hardware"),
+        (0x80, "power brake"),
+    ];
+    let named: Vec<&str> =
+        names.iter().filter(|(bit, _)| bits & bit != 0).map(|(_, name)| *name).collect();
+    named.join(", ")
+}

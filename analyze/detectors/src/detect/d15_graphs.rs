@@ -1,0 +1,176 @@
+//! D15: steps that miss their CUDA graph, are padded, or wait for code to be made.
+
+use std::collections::BTreeMap;
+
+use underspan_model::tables::TableKind;
+
+use crate::detector::{Detection, Detector, Finding, Grade, Layer, Setting};
+use crate::measure::{
+    beyond_natural, evidence_of_steps, p95_share, percent, ratio, requests_in, step_time, total,
+};
+use crate::replay::Removal;
+use crate::statistics::median;
+use crate::{Case, ServerKind};
+
+/// Least share of the 95th percentile, and of the time of steps.
+const SHARE_MIN: f64 = 0.05;
+/// Least share of a batch that is padding.
+const PADDING_MIN: f64 = 0.30;
+
+/// D15.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct GraphMiss;
+
+impl Detector for GraphMiss {
+    fn id(&self) -> &'static str {
+        "D15"
+    }
+
+    fn title(&self) -> &'static str {
+        "graph miss, padding, just-in-time compilation"
+    }
+
+    fn layer(&self) -> Layer {
+        Layer::Runtime
+    }
+
+    fn explanation(&self) -> &'static str {
+        "Steps that decode are launched kernel by kernel although the engine has CUDA graphs, since \
+         no graph was captured for their batch size; or they run in a graph for a much larger batch \
+         and compute padding; or the device waits while code is loaded or compiled in the middle of \
+         serving. Steps that hold prompts run without graphs by design and are not counted as \
+         missing one."
+    }
+
+    fn detect(&self, case: &Case<'_>) -> Detection {
+        if case.facts.iter().all(|facts| facts.n_kernels == 0) {
+            return Detection::MissingInput("device work within steps");
+        }
+        let loads = beyond_natural(case, |facts| facts.gap_load_ns);
+        let missed = missed_graphs(case);
+        let padded = padding(case);
+        let sums: Vec<u64> =
+            (0..loads.len()).map(|step| loads[step] + missed[step].max(padded[step])).collect();
+        let removal = Removal {
+            run_ns: sums,
+            lag_ns: beyond_natural(case, |facts| facts.lag.load_ns),
+            ..Removal::default()
+        };
+        let of_steps = ratio(total(&removal.run_ns) + total(&removal.lag_ns), step_time(case));
+        let share = p95_share(case, &removal);
+        let what = format!(
+            "loading code {}, steps without their graph {}, padding {} of the time of steps",
+            percent(ratio(total(&loads), step_time(case))),
+            percent(ratio(total(&missed), step_time(case))),
+            percent(ratio(total(&padded), step_time(case)))
+        );
+        if share < SHARE_MIN || of_steps < SHARE_MIN.min(0.02) {
+            return Detection::Clear(what);
+        }
+        let n_missed = missed.iter().filter(|ns| **ns > 0).count();
+        let sizes: Vec<u32> =
+            (0..missed.len()).filter(|s| missed[*s] > 0).map(|s| case.members(s)).collect();
+        let largest = sizes.iter().copied().max();
+        Detection::Found(Box::new(Finding {
+            id: "D15",
+            summary: format!("{what} ({n_missed} steps missed a graph)"),
+            evidence: evidence_of_steps(case, &removal.run_ns, TableKind::ApiCall, |facts| {
+                facts.first_stop
+            }),
+            requests: requests_in(case, &removal.run_ns),
+            removal,
+            grade: Grade::Derived,
+            counter_evidence: vec![
+                "Loading code ends with warm-up: it counts here because requests waited for it."
+                    .to_owned(),
+            ],
+            remedy:
+                "Capture graphs for the batch sizes that occur, warm up every path before taking \
+                     traffic, and load code eagerly (CUDA_MODULE_LOADING=EAGER)."
+                    .to_owned(),
+            setting: largest.map(|largest| Setting {
+                key: "cudagraph_capture_sizes".to_owned(),
+                current: case
+                    .settings
+                    .text("engine.cudagraph_capture_sizes_max")
+                    .map(|most| format!("up to {most}")),
+                suggested: format!("with {largest}"),
+            }),
+            confirm: "Decode steps must show one cudaGraphLaunch each.".to_owned(),
+        }))
+    }
+}
+
+/// How much longer steps took that decode without a graph than others of about their size with
+/// one.
+fn missed_graphs(case: &Case<'_>) -> Vec<u64> {
+    let only_decodes = |step: usize| {
+        let has_requests = case.decode_requests(step) > 0 || case.kind != ServerKind::Continuous;
+        case.prefill_tokens(step) == 0 && has_requests && case.facts[step].n_kernels > 0
+    };
+    let mut with_graph: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
+    for step in (0..case.facts.len()).filter(|step| only_decodes(*step)) {
+        if case.facts[step].n_graph_launches > 0 {
+            let size = case.members(step).max(1).ilog2();
+            with_graph.entry(size).or_default().push(case.step_ns(step) as f64);
+        }
+    }
+    let n_with: usize = with_graph.values().map(Vec::len).sum();
+    let usual: BTreeMap<u32, f64> =
+        with_graph.into_iter().filter_map(|(size, all)| Some((size, median(all)?))).collect();
+    // A baseline's graphs tell too, when here every step misses.
+    (0..case.facts.len())
+        .map(|step| {
+            let misses = case.facts[step].n_graph_launches == 0 && case.facts[step].n_launches > 3;
+            if !only_decodes(step) || !misses || n_with < 5 {
+                return 0;
+            }
+            let size = case.members(step).max(1).ilog2();
+            let near = usual.iter().min_by_key(|(known, _)| known.abs_diff(size));
+            near.map_or(0, |(_, usual)| (case.step_ns(step) as f64 - usual).max(0.0) as u64)
+        })
+        .collect()
+}
+
+/// What steps took for padding: a batch of a declared capture size less what it held.
+fn padding(case: &Case<'_>) -> Vec<u64> {
+    let mut sizes: Vec<u32> = case
+        .settings
+        .below("engine.cudagraph_capture_sizes.")
+        .filter_map(|(_, value)| value.parse().ok())
+        .collect();
+    sizes.sort_unstable();
+    let mut by_size: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
+    let bucket = |n: u32| sizes.iter().copied().find(|size| *size >= n);
+    let is_padded_by = |step: usize| {
+        let n = case.decode_requests(step) as u32;
+        let bucket = bucket(n).filter(|_| {
+            n > 0 && case.prefill_tokens(step) == 0 && case.facts[step].n_graph_launches > 0
+        })?;
+        Some((n, bucket))
+    };
+    for step in 0..case.facts.len() {
+        if let Some((_, bucket)) = is_padded_by(step) {
+            by_size.entry(bucket).or_default().push(case.step_ns(step) as f64);
+        }
+    }
+    let times: Vec<(f64, f64)> = by_size
+        .into_iter()
+        .filter_map(|(size, all)| Some((f64::from(size), median(all)?)))
+        .collect();
+    (0..case.facts.len())
+        .map(|step| {
+            let Some((n, bucket)) = is_padded_by(step) else { return 0 };
+            let share = 1.0 - f64::from(n) / f64::from(bucket);
+            if share < PADDING_MIN {
+                return 0;
+            }
+            // The time of a batch of its real size, on the line through the next smaller one.
+            let below = times.iter().rev().find(|(size, _)| *size <= f64::from(n));
+            let here = times.iter().find(|(size, _)| *size == f64::from(bucket));
+            let Some((&(s0, t0), &(s1, t1))) = below.zip(here) else { return 0 };
+            let needed = t0 + (t1 - t0) * (f64::from(n) - s0) / (s1 - s0).max(1.0);
+            (t1 - needed).max(0.0) as u64
+        })
+        .collect()
+}

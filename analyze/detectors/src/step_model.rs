@@ -1,0 +1,75 @@
+//! How long a step of continuous batching takes, by what is in it, fitted on the capture.
+
+use crate::Case;
+use crate::statistics::median;
+
+/// Fewest steps of a kind for a fit.
+const STEPS_MIN: usize = 8;
+
+/// The time of a step as a sum: what a step takes that only decodes, by its number of requests,
+/// and a rate per token of prompts.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct StepModel {
+    /// Median length of steps that only decode, by number of requests rounded up to a power of
+    /// two; NaN where there were too few.
+    decode_ns: Vec<f64>,
+    /// The median over all of them.
+    decode_any_ns: f64,
+    /// Time per token of prompts in steps that also hold prompts.
+    pub(crate) prompt_token_ns: f64,
+}
+
+impl StepModel {
+    /// Fits the model; `None` when too few steps only decode.
+    pub(crate) fn fit(case: &Case<'_>) -> Option<Self> {
+        let mut by_size: Vec<Vec<f64>> = vec![Vec::new(); 64];
+        for step in 0..case.facts.len() {
+            if case.prefill_tokens(step) == 0 && case.decode_requests(step) > 0 {
+                let size = bucket(case.decode_requests(step));
+                by_size[size].push(case.step_ns(step) as f64);
+            }
+        }
+        let all: Vec<f64> = by_size.iter().flatten().copied().collect();
+        if all.len() < STEPS_MIN {
+            return None;
+        }
+        let decode_any_ns = median(all)?;
+        let decode_ns = by_size
+            .into_iter()
+            .map(|steps| if steps.len() < 4 { f64::NAN } else { median(steps).unwrap_or(f64::NAN) })
+            .collect();
+        let mut model = Self { decode_ns, decode_any_ns, prompt_token_ns: 0.0 };
+        // Few tokens ride along for nothing: the rate is that of steps with many.
+        let rates = |least: u64| {
+            let steps = (0..case.facts.len()).filter(|step| case.prefill_tokens(*step) >= least);
+            let rates: Vec<f64> = steps
+                .map(|step| {
+                    let more = case.step_ns(step) as f64 - model.decode(case.decode_requests(step));
+                    more / case.prefill_tokens(step) as f64
+                })
+                .collect();
+            (rates.len() >= STEPS_MIN).then(|| median(rates)).flatten()
+        };
+        let rate = [512, 128, 1].into_iter().find_map(rates);
+        model.prompt_token_ns = rate.unwrap_or(0.0).max(0.0);
+        Some(model)
+    }
+
+    /// The length of a step that computes `tokens` of prompts and decodes for `n` requests.
+    pub(crate) fn step(&self, tokens: f64, n: u64) -> f64 {
+        self.decode(n) + tokens * self.prompt_token_ns
+    }
+
+    /// The length of a step that only decodes for `n` requests.
+    pub(crate) fn decode(&self, n: u64) -> f64 {
+        let size = bucket(n);
+        let near = (0..self.decode_ns.len())
+            .filter(|at| !self.decode_ns[*at].is_nan())
+            .min_by_key(|at| at.abs_diff(size));
+        near.map_or(self.decode_any_ns, |at| self.decode_ns[at])
+    }
+}
+
+fn bucket(n: u64) -> usize {
+    n.max(1).next_power_of_two().trailing_zeros() as usize
+}
