@@ -1,5 +1,6 @@
 //! The text of `underspan analyze`: what happened first, then the tables behind it.
 
+use underspan_detectors::Verdict;
 use underspan_engine::Analysis;
 use underspan_model::Timeline;
 
@@ -20,14 +21,18 @@ impl Default for ReportOptions {
     }
 }
 
-/// `analysis` for a person.
+/// `analysis` for a person, with the verdict first when there is one.
 pub fn analysis_document(
     timeline: &Timeline,
     analysis: &Analysis,
+    verdict: Option<&Verdict>,
     options: &ReportOptions,
 ) -> Document {
     let mut document = Document::default();
     sections::capture(&mut document, timeline, &analysis.summary);
+    if let Some(verdict) = verdict {
+        sections::verdict(&mut document, verdict);
+    }
     sections::overview(&mut document, timeline, analysis);
     let tables = [
         ("ENGINE STEPS", StatsReport::Steps),

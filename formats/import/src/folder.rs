@@ -6,12 +6,16 @@ use crate::ImportError;
 
 /// Most files a folder may hold, so that a slip (`underspan analyze /`) ends in words.
 const FILE_LIMIT: usize = 10_000;
+/// Name of the folder that holds the run to compare with, in a folder of one investigation.
+pub const BASELINE: &str = "baseline";
+
 /// How deep folders may lie in each other.
 const DEPTH_LIMIT: usize = 16;
 
 /// Every file in a folder and the folders in it, in order of path. Links to folders are not
 /// followed, since they may lead round in a circle; links to files are. Names that start with a
-/// dot are hidden and stay so.
+/// dot are hidden and stay so. The folder [`BASELINE`] directly in it holds another run and is left
+/// out.
 ///
 /// # Errors
 /// When a folder cannot be read, or they hold too many files or lie too deep.
@@ -39,6 +43,9 @@ fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), 
         }
         let path = entry.path();
         let kind = entry.file_type().map_err(fail)?;
+        if kind.is_dir() && depth == 0 && entry.file_name() == BASELINE {
+            continue;
+        }
         if kind.is_dir() {
             collect(&path, depth + 1, files)?;
         } else if !(kind.is_symlink() && path.is_dir()) {

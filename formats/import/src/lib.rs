@@ -46,6 +46,7 @@ pub use datadog::DatadogImporter;
 pub use declared::DeclaredImporter;
 pub use elastic::ElasticImporter;
 pub use error::ImportError;
+pub use folder::BASELINE;
 pub use import::{Imported, import_path, import_paths};
 pub use importer::{Importer, Probe, ProbeInput};
 pub use input::{Compression, InputFile};

@@ -4,11 +4,17 @@ use clap::{Args, ValueEnum};
 
 use super::Inputs;
 
-/// Report what the GPU did and where the time went
+/// Say why requests were slow, what the GPU did and where the time went
+///
+/// Traces, request spans, metrics, GPU samples and a declaration of the engine's settings are told
+/// by content and joined. With spans the report begins with a verdict: model, runtime, hardware,
+/// outside, mixed, none, or inconclusive and why.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 EXAMPLES
   underspan analyze trace.json.gz
+  underspan analyze incident/                            traces, spans and counters of one run
+  underspan analyze after/ --baseline before/            why p95 grew
   underspan analyze rank0.json.gz rank1.json.gz          several ranks of one job
   underspan analyze trace.json.gz --declared bf16        name multiplies that fell back
   underspan analyze run.uspan --format markdown -o report.md
@@ -16,6 +22,10 @@ EXAMPLES
 pub(crate) struct AnalyzeArgs {
     #[command(flatten)]
     pub(crate) inputs: Inputs,
+
+    /// The same kind of run from before a change; a folder `baseline` in PATH is one
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub(crate) baseline: Vec<PathBuf>,
 
     /// Type the model is meant to compute in (bf16, fp16, fp8, int8, …), or its config.json
     #[arg(long, value_name = "TYPE|FILE")]

@@ -1,22 +1,29 @@
 //! The object of `underspan analyze --format json`.
 //!
-//! `info` is the object of `underspan info`; `tables` holds every table of `underspan stats` under
+//! The answer comes first: `verdict`, `top_cause`, `causes` and what they rest on (see
+//! `json/verdict.rs`). `info` is the object of `underspan info`; `tables` holds every table of `underspan stats` under
 //! its name, rows in the order of importance, times in nanoseconds; `longest_gaps` lists the
 //! longest idle stretches per device with their parts by cause; `precision` is what the kernels
 //! computed in and whether that is what was declared.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use underspan_detectors::Verdict;
 use underspan_engine::{Analysis, Gap, IdleClass};
 use underspan_model::Timeline;
 
+use super::verdict::verdict_members;
 use super::{info_value, object, precision_value, to_text};
 use crate::stats::StatsReport;
 
 /// Version of the contract; rises when keys are added.
-const SCHEMA_VERSION: u32 = 1;
+const SCHEMA_VERSION: u32 = 2;
 
-/// `analysis` as one JSON object.
-pub fn analysis_json(timeline: &Timeline, analysis: &Analysis) -> String {
+/// `analysis` as one JSON object, with the answer of `verdict` at its top when there is one.
+pub fn analysis_json(
+    timeline: &Timeline,
+    analysis: &Analysis,
+    verdict: Option<&Verdict>,
+) -> String {
     let tables = StatsReport::ALL
         .iter()
         .map(|report| (report.name(), report.table(timeline, analysis).to_value()));
@@ -24,13 +31,19 @@ pub fn analysis_json(timeline: &Timeline, analysis: &Analysis) -> String {
         let label = timeline.dimensions.device_label(device.device);
         (label, device.longest.iter().map(gap).collect::<Value>())
     });
-    to_text(&json!({
-        "schema_version": SCHEMA_VERSION,
+    let mut members = Map::new();
+    members.insert("schema_version".to_owned(), json!(SCHEMA_VERSION));
+    members.extend(verdict.map(verdict_members).unwrap_or_default());
+    let rest = json!({
         "info": info_value(timeline, &analysis.summary),
         "tables": object(tables),
         "precision": precision_value(timeline, &analysis.precision),
         "longest_gaps": object(gaps),
-    }))
+    });
+    if let Value::Object(rest) = rest {
+        members.extend(rest);
+    }
+    to_text(&Value::Object(members))
 }
 
 fn gap(gap: &Gap) -> Value {

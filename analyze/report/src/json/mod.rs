@@ -5,6 +5,7 @@ mod diff;
 mod explain;
 mod info;
 mod precision;
+mod verdict;
 
 use serde_json::{Map, Value, json};
 use underspan_model::Problem;

@@ -5,12 +5,14 @@ mod data_problems;
 mod idle;
 mod overview;
 mod precision;
+mod verdict;
 
 pub(crate) use capture::capture;
 pub(crate) use data_problems::data_problems;
 pub(crate) use idle::idle;
 pub(crate) use overview::overview;
 pub(crate) use precision::precision;
+pub(crate) use verdict::verdict;
 
 /// A fraction as a percentage with one place; a small but real share is never shown as zero.
 pub(crate) fn percent(fraction: f64) -> String {
