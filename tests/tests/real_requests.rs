@@ -113,11 +113,11 @@ fn counts(step: &TrueStep) -> [u64; 4] {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Told {
     /// Everything, as the hook writes it.
-    ByHook,
+    Hook,
     /// Labels with counts, as the profiler's trace has them.
-    ByLabels,
+    Labels,
     /// When they ran, and nothing else.
-    ByTime,
+    Time,
 }
 
 fn vllm_capture(folder: &Path, truth: &[TrueStep], told: Told) -> Timeline {
@@ -128,7 +128,7 @@ fn vllm_capture(folder: &Path, truth: &[TrueStep], told: Told) -> Timeline {
     for (at, step) in truth.iter().enumerate() {
         let [context, context_tokens, generation, generation_tokens] = counts(step);
         let duration_ns = step.end_ns.abs_diff(step.start_ns);
-        if told == Told::ByLabels {
+        if told == Told::Labels {
             let label = format!(
                 "execute_context_{context}({context_tokens})_generation_{generation}({generation_tokens})"
             );
@@ -151,7 +151,7 @@ fn vllm_capture(folder: &Path, truth: &[TrueStep], told: Told) -> Timeline {
             rung: Rung::Inferred.code(),
             ..Step::default()
         };
-        if told == Told::ByHook {
+        if told == Told::Hook {
             row.rung = Rung::ExactHook.code();
             row.kind = StepKind::Mixed.code();
             row.context_requests = context as u32;
@@ -162,7 +162,7 @@ fn vllm_capture(folder: &Path, truth: &[TrueStep], told: Told) -> Timeline {
         }
         timeline.steps.push(row);
     }
-    if told == Told::ByHook {
+    if told == Told::Hook {
         for line in lines(&folder.join("requests_truth.jsonl")) {
             let external = timeline.strings.intern(&string(&line["request_id"])).raw();
             let parent = string(&line["trace_headers"]["traceparent"]);
@@ -244,7 +244,7 @@ fn with_spans(requests: &Requests) -> Vec<&Request> {
 fn every_member_of_a_real_vllm_with_the_hook() {
     let Some(folder) = engine("vllm") else { return };
     let truth = vllm_truth(&folder);
-    let timeline = vllm_capture(&folder, &truth, Told::ByHook);
+    let timeline = vllm_capture(&folder, &truth, Told::Hook);
     let requests = requests_of(&timeline);
     assert_eq!(truth.len(), 2432);
     let (found, expected) = (pairs(&requests), true_pairs(&truth));
@@ -266,7 +266,7 @@ fn every_member_of_a_real_vllm_with_the_hook() {
 fn the_frontend_delay_of_a_real_vllm_is_a_part_of_its_own() {
     let Some(folder) = engine("vllm") else { return };
     let truth = vllm_truth(&folder);
-    let timeline = vllm_capture(&folder, &truth, Told::ByHook);
+    let timeline = vllm_capture(&folder, &truth, Told::Hook);
     let requests = requests_of(&timeline);
     // The second load, 45 requests a second.
     let mut delays: Vec<u64> = with_spans(&requests)
@@ -309,11 +309,10 @@ fn score(requests: &Requests, truth: &[TrueStep]) -> (f64, f64) {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "a test says what it measured")]
 fn most_members_of_a_real_vllm_without_the_hook() {
     let Some(folder) = engine("vllm") else { return };
     let truth = vllm_truth(&folder);
-    for (told, rung) in [(Told::ByLabels, Rung::Counts), (Told::ByTime, Rung::Inferred)] {
+    for (told, rung) in [(Told::Labels, Rung::Counts), (Told::Time, Rung::Inferred)] {
         let requests = requests_of(&vllm_capture(&folder, &truth, told));
         let (recall, precision) = score(&requests, &truth);
         println!("{told:?}: recall {recall:.3}, precision {precision:.3}");
@@ -487,4 +486,85 @@ fn every_request_of_a_real_transformers_server() {
     assert_eq!(requests.requests.len(), 80);
     // Five callers asked for no spans.
     assert_eq!(with_spans(&requests).len(), 75);
+}
+
+/// An investigation folder as an operator hands it over.
+#[expect(clippy::print_stdout, reason = "a test says why it skips")]
+fn capture(name: &str) -> Option<Timeline> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/captures").join(name);
+    if !folder.is_dir() {
+        println!("skipped: {name} of ../shared/captures is absent");
+        return None;
+    }
+    Some(import(&folder))
+}
+
+#[test]
+fn healthy_folders_leave_next_to_nothing_unexplained() {
+    for (name, rung, n_requests) in [
+        ("vllm", Rung::Counts, 400),
+        ("triton", Rung::ExactBatch, 440),
+        ("pytorch", Rung::Inferred, 400),
+    ] {
+        let Some(timeline) = capture(name) else { return };
+        let requests = requests_of(&timeline);
+        assert_eq!(requests.requests.len(), n_requests, "{name}");
+        assert_eq!(requests.rung, rung, "{name}");
+        assert!(!requests.clock.is_refused, "{name}: {:?}", requests.clock);
+        let sum = |kinds: &[PartKind]| -> f64 {
+            let of = |request: &Request| request.of_kinds(|kind| kinds.contains(&kind)).as_ns();
+            requests.requests.iter().map(|request| of(request) as f64).sum()
+        };
+        let total: f64 = requests.requests.iter().map(|r| r.duration().as_ns() as f64).sum();
+        let dark = sum(&[PartKind::Unexplained, PartKind::Scheduled]) / total;
+        let n_without = requests.requests.iter().filter(|r| r.steps.is_empty()).count();
+        println!("{name}: {:.2} % without evidence, {n_without} in no step", dark * 100.0);
+        assert!(dark < 0.03, "{name}: {dark}");
+        assert!(n_without <= 8, "{name}: {n_without}");
+        // Outermost spans are the gateway's.
+        assert!(requests.requests.iter().all(|request| request.chain.len() == 3), "{name}");
+    }
+}
+
+#[test]
+fn guessed_batches_are_about_as_large_as_their_labels_say() {
+    let Some(timeline) = capture("vllm") else { return };
+    let requests = requests_of(&timeline);
+    let (mut n_right, mut apart, mut all) = (0, 0, 0);
+    for step in &requests.steps {
+        let stated =
+            step.label.context_requests.unwrap_or(0) + step.label.generation_requests.unwrap_or(0);
+        let guessed = step.members.len() as u64;
+        n_right += usize::from(stated == guessed);
+        apart += stated.abs_diff(guessed);
+        all += stated;
+    }
+    let n = requests.steps.len();
+    println!("{n_right} of {n} batches have the stated size; {apart} of {all} members differ");
+    assert!(n_right * 10 >= n * 8, "{n_right} of {n}");
+    assert!(apart * 20 <= all, "{apart} of {all}");
+}
+
+#[test]
+fn clocks_that_are_apart_are_refused() {
+    for name in ["vllm", "triton", "pytorch"] {
+        let Some(healthy) = capture(name) else { return };
+        for offset in [-50_000_000_i64, 50_000_000] {
+            let mut timeline = healthy.clone();
+            let device = [
+                &mut timeline.kernels.start_ns,
+                &mut timeline.memcpys.start_ns,
+                &mut timeline.api_calls.start_ns,
+                &mut timeline.annotations.start_ns,
+            ];
+            for column in device {
+                column.iter_mut().for_each(|start| *start += offset);
+            }
+            let requests = requests_of(&timeline);
+            let clock = requests.clock;
+            assert!(clock.is_refused, "{name} {offset}: {clock:?}");
+            let apart = clock.uncertainty_ns.expect("a bound");
+            assert!(apart.abs_diff(50_000_000) < 10_000_000, "{name} {offset}: {apart}");
+        }
+    }
 }

@@ -98,21 +98,28 @@ impl Requests {
             .map(|request| (request.serving.start().as_ns(), request.serving.end().as_ns()));
         let serving = ServingSpans::new(serving.collect());
         let steps = EngineSteps::of(timeline, analysis, &serving);
-        let owners = StepOwners::of(timeline, &analysis.correlation, &steps);
-        let time = EngineTime::of(&steps, &owners);
+        let mut owners = StepOwners::of(timeline, &analysis.correlation, &steps);
+        let mut time = EngineTime::of(&steps, &owners);
         let mut members = members::join(timeline, &index, &mut found, &steps);
         for (request, memberships) in found.requests.iter_mut().zip(&members.of_request) {
             request.cover_steps(&time, memberships);
         }
-        let clock = clock::quality(timeline, &found, &time);
+        let clock = clock::quality(timeline, &found, &time, &members.of_request);
         let is_exact: Vec<bool> =
             members.of_request.iter().map(|steps| !steps.is_empty()).collect();
-        if !clock.is_refused {
+        if clock.is_refused {
+            // Nothing is joined by time.
+            owners.forget_adopted(&steps);
+            time = EngineTime::of(&steps, &owners);
+        } else {
             infer::infer(&time, &found.requests, &mut members.of_request);
         }
         members.waited.resize(found.requests.len(), Vec::new());
 
-        let profiler = Profiler::new(timeline, analysis, &owners);
+        let mut profiler = Profiler::new(timeline, analysis, &owners);
+        if clock.is_refused && steps.steps.iter().all(|step| step.thread == NONE_U32) {
+            profiler.coverage = None;
+        }
         let profiles = profiler.profiles(&steps, &time.windows);
         let foreign = ForeignPrompts::of(&steps, &profiles);
         let accountant = Accountant {
@@ -120,7 +127,7 @@ impl Requests {
             profiler: &profiler,
             profiles: &profiles,
             foreign: &foreign,
-            only_engine: (steps.engines.len() == 1).then_some(0),
+            only_engine: (steps.engines.len() == 1 && !clock.is_refused).then_some(0),
             deferred: &[],
         };
         let assembly = Assembly {
@@ -128,6 +135,7 @@ impl Requests {
             found: &found,
             members: &members,
             is_exact: &is_exact,
+            is_refused: clock.is_refused,
             owners: &owners,
             accountant: &accountant,
         };
@@ -232,6 +240,8 @@ struct Assembly<'a> {
     found: &'a Discovery,
     members: &'a Members,
     is_exact: &'a [bool],
+    /// Whether the times of spans cannot be compared with those of steps of a hook.
+    is_refused: bool,
     owners: &'a StepOwners,
     accountant: &'a Accountant<'a>,
 }
@@ -239,11 +249,14 @@ struct Assembly<'a> {
 impl Assembly<'_> {
     fn request(&self, at: usize, scratch: &mut Scratch) -> Request {
         let found = &self.found.requests[at];
-        let empty = Vec::new();
+        let (empty, empty_steps) = (Vec::new(), Vec::new());
         let steps = &self.members.of_request[at];
+        let is_apart = self.is_refused
+            && found.span().is_some()
+            && steps.iter().any(|step| step.rung == Rung::ExactHook);
         let known = Known {
             found,
-            steps,
+            steps: if is_apart { &empty_steps } else { steps },
             waited: &self.members.waited[at],
             preempted: self.members.preempted.get(at).unwrap_or(&empty),
             is_exact: self.is_exact.get(at).copied().unwrap_or(false),

@@ -63,6 +63,23 @@ impl StepOwners {
         self.owners
     }
 
+    /// Takes back the work of steps that was found by time alone.
+    pub(super) fn forget_adopted(&mut self, steps: &EngineSteps) {
+        let is_adopted =
+            |step: u32| steps.steps.get(step as usize).is_some_and(|step| step.thread == NONE_U32);
+        for owners in &mut self.owners {
+            for owner in owners.iter_mut().filter(|owner| is_adopted(**owner)) {
+                *owner = NONE_U32;
+            }
+        }
+        for (at, step) in steps.steps.iter().enumerate() {
+            if step.thread == NONE_U32 {
+                self.thread[at] = NONE_U32;
+                self.device[at] = None;
+            }
+        }
+    }
+
     fn extend_intervals(&mut self, timeline: &Timeline, kind: WorkKind) {
         let (starts, durations) = columns(timeline, kind);
         for (row, owner) in self.owners[kind as usize].iter().enumerate() {
