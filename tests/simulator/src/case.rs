@@ -363,7 +363,7 @@ mod tests {
 
     fn every_plant_is_felt(engine: EngineKind) {
         let mut odd = Vec::new();
-        for case in faults_of(engine, 1..4) {
+        for case in faults_of(engine, 1..3) {
             let (faulty, healthy) = runs(&case);
             is_physical(&faulty, &case.name());
             let ratio = p95(&faulty) / p95(&healthy);

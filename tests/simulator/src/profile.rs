@@ -31,7 +31,8 @@ pub(crate) fn base_ns(seed: u64) -> u64 {
 /// A healthy continuous-batching server.
 pub(crate) fn vllm(seed: u64, grain: Grain, ranks: usize) -> Vllm {
     let mut random = Random::for_purpose(seed, "vllm profile");
-    let gpu = random.pick(&[H100, H100, A100]);
+    let picked = random.pick(&[H100, H100, A100]);
+    let gpu = if grain == Grain::Fine { H100 } else { picked };
     let model = decoder(&mut random, &gpu, grain);
     let mut settings = Vllm {
         gpu,
@@ -48,7 +49,7 @@ pub(crate) fn vllm(seed: u64, grain: Grain, ranks: usize) -> Vllm {
             n_requests: 420,
             gap_ns: 0.0,
             pattern: Pattern::Poisson,
-            prompt: Length { median: random.within(40.0, 110.0), spread: 0.5, most: 480 },
+            prompt: Length { median: random.within(24.0, 60.0), spread: 0.45, most: 200 },
             output: Length { median: random.within(9.0, 16.0), spread: 0.35, most: 64 },
             prefixes: None,
             giants: None,
@@ -65,11 +66,13 @@ pub(crate) fn vllm(seed: u64, grain: Grain, ranks: usize) -> Vllm {
 
 fn decoder(random: &mut Random, gpu: &Gpu, grain: Grain) -> Model {
     let (layers, hidden, intermediate) = match grain {
-        Grain::Fine => (12, 2_048, 6_144),
+        Grain::Fine => (12, 4_096, 11_008),
         Grain::Coarse if gpu.is_hopper() => {
-            random.pick(&[(2, 8_192, 28_672), (2, 12_288, 40_960), (3, 8_192, 24_576)])
+            random.pick(&[(2, 12_288, 40_960), (3, 12_288, 32_768), (4, 8_192, 28_672)])
         }
-        Grain::Coarse => random.pick(&[(2, 6_144, 16_384), (3, 5_120, 14_336), (2, 8_192, 22_016)]),
+        Grain::Coarse => {
+            random.pick(&[(2, 8_192, 28_672), (3, 8_192, 22_016), (2, 10_240, 30_720)])
+        }
     };
     Model {
         name: random.pick(&["acme/assist-4b-instruct", "acme/chat-7b", "orbit/helper-3b"]),
@@ -102,7 +105,7 @@ pub(crate) fn decode_ns(settings: &Vllm) -> f64 {
     let forward = stretches.iter().flat_map(|(works, last)| works.iter().chain(last));
     let sampling = settings.model.sampling(&kernels, &plain, 8, ranks);
     let busy: f64 = forward.chain(&sampling).map(|work| work.time_ns(1.0) + 600.0).sum();
-    busy + 260_000.0
+    busy + 240_000.0
 }
 
 /// A healthy Triton server with a TensorRT encoder.

@@ -49,10 +49,10 @@ pub(crate) enum Part {
 }
 
 impl Work {
-    /// Time without noise at a clock ratio, ns. Drivers and DRAM keep their own clocks, so a
-    /// kernel bound by memory barely notices the SM clock.
+    /// Time without noise at a clock ratio, ns. DRAM keeps its own clock, so a kernel bound by
+    /// memory notices the SM clock less: through the caches and the network between them.
     pub(crate) fn time_ns(&self, clock_ratio: f64) -> f64 {
-        bound_ns(self.compute_ns / clock_ratio, self.memory_ns)
+        bound_ns(self.compute_ns / clock_ratio, self.memory_ns / clock_ratio.powf(0.35))
     }
 }
 

@@ -164,9 +164,9 @@ impl Trap {
             }
             Self::MixedLengths => {
                 let load = server.load_mut();
-                load.prompt.spread = 0.8;
-                load.prompt.most = 900;
-                load.output.spread = 0.7;
+                load.prompt.spread = 0.7;
+                load.prompt.most = 320;
+                load.output.spread = 0.6;
                 load.gap_ns *= 1.4;
             }
             Self::WarmPrefixes => {

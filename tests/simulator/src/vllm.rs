@@ -191,7 +191,7 @@ impl Serving<'_> {
         let settings = self.settings;
         let start_ns = self.now_ns();
         let host_ns =
-            self.random.log_normal(70_000.0 + 1_800.0 * scheduler.n_running() as f64, 0.2)
+            self.random.log_normal(45_000.0 + 1_500.0 * scheduler.n_running() as f64, 0.2)
                 + settings.faults.step_delay_ns * self.random.within(0.75, 1.25);
         let scheduled_ns = start_ns + host_ns as u64;
         let scheduled = scheduler.schedule(scheduled_ns);
@@ -212,7 +212,7 @@ impl Serving<'_> {
         let end_ns = self.now_ns();
         for rank in &mut self.ranks {
             rank.host_waits_until(end_ns);
-            rank.host_works(90_000.0);
+            rank.host_works(70_000.0);
         }
         let step = Step {
             step_id: self.n_steps,

@@ -95,7 +95,7 @@ fn apply(plant: Plant, plot: &Plot, healthy: &Vllm, faulty: &mut Vllm) {
         }
         Plant::CacheTransfer => {
             if let Some(transfer) = &mut faults.transfer {
-                transfer.rate = 9.0 / severity;
+                transfer.rate = 4.5 / severity;
             }
         }
         Plant::ClockDrop => {
@@ -116,15 +116,15 @@ fn apply(plant: Plant, plot: &Plot, healthy: &Vllm, faulty: &mut Vllm) {
         Plant::GraphMiss if is_fine => {
             let largest = by_severity(severity, [8, 4, 2]);
             faulty.graph_sizes.retain(|size| *size <= largest);
-            faulty.host_per_op_ns = 13_000.0;
+            faulty.host_per_op_ns = 16_000.0;
         }
         Plant::GraphMiss if variant.is_multiple_of(4) => {
-            faults.compilations = Some((7, 0.6 * severity * request_ns));
+            faults.compilations = Some((8, 0.7 * severity * request_ns));
         }
         Plant::GraphMiss => {
             // One size only: every smaller batch is padded to it.
             let tokens_per_ns = 1.0 / prefill_ns(healthy, 1.0);
-            let rows = (1.0 + 0.4 * severity) * step_ns * tokens_per_ns;
+            let rows = (1.1 + 0.4 * severity) * step_ns * tokens_per_ns;
             faulty.graph_sizes = vec![(rows as u64).next_multiple_of(64)];
         }
         Plant::Outside => {
@@ -158,7 +158,7 @@ fn prepare(plant: Plant, severity: f64, healthy: &mut Vllm, random: &mut Random)
         }
         Plant::CacheLoss => {
             healthy.load.output = Length { median: 45.0, spread: 0.3, most: 140 };
-            healthy.load.prompt = Length { median: 120.0, spread: 0.3, most: 400 };
+            healthy.load.prompt = Length { median: 60.0, spread: 0.3, most: 200 };
             healthy.load.gap_ns = profile::decode_ns(healthy) * 45.0 * 1.06 / 9.0;
         }
         Plant::CacheTransfer => {
@@ -169,10 +169,11 @@ fn prepare(plant: Plant, severity: f64, healthy: &mut Vllm, random: &mut Random)
             });
         }
         Plant::ClockDrop => {
-            // Prefill keeps the multiprocessors busy; decode alone hardly notices their clock.
-            healthy.load.prompt = Length { median: 420.0, spread: 0.4, most: 1_500 };
-            healthy.load.output = Length { median: 5.0, spread: 0.3, most: 16 };
-            healthy.load.gap_ns = 2.4 * prefill_ns(healthy, 450.0);
+            // Prefill keeps the multiprocessors busy; decode alone notices their clock less.
+            healthy.load.prompt = Length { median: 220.0, spread: 0.3, most: 600 };
+            healthy.load.output = Length { median: 8.0, spread: 0.3, most: 24 };
+            let request_ns = 8.0 * profile::decode_ns(healthy) + prefill_ns(healthy, 230.0);
+            healthy.load.gap_ns = (request_ns / 4.0).max(4.0 * prefill_ns(healthy, 230.0));
         }
         Plant::NoisyNeighbour => healthy.load.n_requests = 480,
         _ => {}
