@@ -1,0 +1,203 @@
+//! What the analysis says about the open capture: its requests and where their time went.
+
+use std::sync::Arc;
+
+use underspan_engine::{Analysis, AnalysisOptions, CaptureDiff, Side};
+use underspan_model::tables::{Span, SpanKind, SpanStatus, TableKind};
+use underspan_model::{NONE_U32, StringId, Timeline};
+
+use crate::document::Document;
+use crate::timeline::TimeRange;
+
+/// What the analysis says about a capture.
+#[derive(Debug, Default)]
+pub(crate) struct Analyses {
+    /// In order of start.
+    pub(crate) requests: Vec<RequestItem>,
+    /// How well it is known which request was in which engine step.
+    pub(crate) rung: Option<&'static str>,
+    /// What could not be joined.
+    pub(crate) notes: Vec<String>,
+}
+
+/// One request, as the panels show it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct RequestItem {
+    /// Engine's id, or what stands for it.
+    pub(crate) id: String,
+    pub(crate) trace_id: Option<u128>,
+    pub(crate) span_id: Option<u64>,
+    pub(crate) range: TimeRange,
+    pub(crate) ttft_ns: Option<u64>,
+    pub(crate) tpot_ns: Option<u64>,
+    pub(crate) queue_ns: Option<u64>,
+    pub(crate) gpu_ns: Option<u64>,
+    pub(crate) model: String,
+    pub(crate) is_error: bool,
+    /// Where its time went; the parts sum to its range. Empty when nothing says.
+    pub(crate) parts: Vec<PartItem>,
+    /// Steps it was in.
+    pub(crate) steps: Vec<StepItem>,
+}
+
+/// A part of a request's time.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct PartItem {
+    /// Name in words.
+    pub(crate) name: String,
+    pub(crate) ns: u64,
+    /// Rows that show it, the most telling first.
+    pub(crate) evidence: Vec<(TableKind, u64)>,
+    /// What kind of part it is, for its colour.
+    pub(crate) tone: Tone,
+}
+
+/// What a part of a request's time means for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tone {
+    /// Its own work.
+    Work,
+    /// It waited for its turn.
+    Waiting,
+    /// Work that should not have been, or took longer than it should.
+    Excess,
+    /// Outside of the server.
+    Outside,
+    /// Nothing says.
+    Unknown,
+}
+
+/// Something the analysis claims about a request.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct FindingItem {
+    pub(crate) title: String,
+    /// How much time it is about.
+    pub(crate) ns: u64,
+    /// Rows that show it, the most telling first.
+    pub(crate) evidence: Vec<(TableKind, u64)>,
+    /// What to do about it.
+    pub(crate) remedy: String,
+}
+
+impl Tone {
+    /// What the colour means.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Work => "its own work",
+            Self::Waiting => "waiting",
+            Self::Excess => "avoidable",
+            Self::Outside => "outside",
+            Self::Unknown => "unexplained",
+        }
+    }
+}
+
+/// One engine step a request was in.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct StepItem {
+    pub(crate) range: TimeRange,
+    /// What it was doing, in a word.
+    pub(crate) phase: &'static str,
+    pub(crate) own_tokens: Option<u32>,
+    pub(crate) n_members: Option<u32>,
+}
+
+/// A second capture and what changed from it to the open one.
+#[derive(Debug)]
+pub(crate) struct Comparison {
+    pub(crate) before: Arc<Document>,
+    /// `None` when a capture is too large to be analyzed in memory.
+    pub(crate) diff: Option<CaptureDiff>,
+}
+
+impl Analyses {
+    /// Analyzes a document; takes as long as the capture is large.
+    pub(crate) fn of(document: &Document) -> Self {
+        let timeline = document.timeline();
+        Self { requests: requests_of_spans(timeline), ..Self::default() }
+    }
+}
+
+impl Analyses {
+    /// What is claimed about a request, largest first: the parts of its time that rows of the
+    /// capture show.
+    pub(crate) fn findings_of(&self, request: usize) -> Vec<FindingItem> {
+        let Some(request) = self.requests.get(request) else { return Vec::new() };
+        let mut parts: Vec<&PartItem> =
+            request.parts.iter().filter(|part| !part.evidence.is_empty()).collect();
+        parts.sort_by_key(|part| std::cmp::Reverse(part.ns));
+        let finding = |part: &&PartItem| FindingItem {
+            title: part.name.clone(),
+            ns: part.ns,
+            evidence: part.evidence.clone(),
+            remedy: String::new(),
+        };
+        parts.iter().map(finding).collect()
+    }
+}
+
+impl Comparison {
+    /// Compares two documents.
+    pub(crate) fn of(before: Arc<Document>, after: &Document) -> Self {
+        let both = before.events.is_in_memory() && after.events.is_in_memory();
+        let diff = both.then(|| {
+            let options = AnalysisOptions::default();
+            let (old, new) = rayon::join(
+                || Analysis::of(before.timeline(), &options),
+                || Analysis::of(after.timeline(), &options),
+            );
+            CaptureDiff::of(
+                Side { timeline: before.timeline(), analysis: &old },
+                Side { timeline: after.timeline(), analysis: &new },
+            )
+        });
+        Self { before, diff }
+    }
+}
+
+/// The requests that spans tell of: one per span that an engine gave a request id and whose parent
+/// it did not give the same; without any such, one per server span that no other span called.
+fn requests_of_spans(timeline: &Timeline) -> Vec<RequestItem> {
+    let spans = &timeline.spans;
+    let by_id: std::collections::HashMap<u64, u32> =
+        spans.iter().map(|span| (span.span_id, span.request)).collect();
+    let is_outermost = |span: &Span| {
+        span.request != NONE_U32 && by_id.get(&span.parent_span_id) != Some(&span.request)
+    };
+    let is_entry = |span: &Span| {
+        SpanKind::from_code(span.kind) == SpanKind::Server
+            && !by_id.contains_key(&span.parent_span_id)
+    };
+    let by_request: Vec<Span> = spans.iter().filter(is_outermost).collect();
+    let found = match by_request.is_empty() {
+        true => spans.iter().filter(is_entry).collect(),
+        false => by_request,
+    };
+    found.iter().map(|span| request_of_span(timeline, span)).collect()
+}
+
+fn request_of_span(timeline: &Timeline, span: &Span) -> RequestItem {
+    let text = |id: u32| timeline.strings.resolve_or_empty(StringId::from_raw(id));
+    let trace = u128::from(span.trace_id_high) << 64 | u128::from(span.trace_id_low);
+    let id = match text(span.request) {
+        "" => format!("{:016x}", span.span_id),
+        id => id.to_owned(),
+    };
+    RequestItem {
+        id,
+        trace_id: (trace != 0).then_some(trace),
+        span_id: (span.span_id != 0).then_some(span.span_id),
+        range: TimeRange::from_ns(
+            span.start_ns,
+            span.start_ns.saturating_add_unsigned(span.duration_ns),
+        ),
+        ttft_ns: None,
+        tpot_ns: None,
+        queue_ns: None,
+        gpu_ns: None,
+        model: String::new(),
+        is_error: SpanStatus::from_code(span.status) == SpanStatus::Error,
+        parts: Vec::new(),
+        steps: Vec::new(),
+    }
+}

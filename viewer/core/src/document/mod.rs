@@ -1,0 +1,154 @@
+//! One opened capture: its events, names, rows and bounds. Never changed after opening, and shared
+//! with worker threads.
+
+mod counters;
+mod details;
+mod events;
+mod labels;
+mod open;
+mod request_span;
+mod row_tree;
+mod short_name;
+
+use std::path::PathBuf;
+
+use underspan_model::Timeline;
+use underspan_model::tables::TableKind;
+use underspan_native::{Pyramid, Reader, Track};
+
+pub(crate) use counters::{CounterCell, CounterSeries};
+pub(crate) use details::{Fact, event_facts};
+pub(crate) use events::{Events, RowBlock, track_columns};
+pub(crate) use labels::{Labels, full_name, label};
+pub use open::{OpenError, OpenProgress, open};
+pub(crate) use row_tree::{Row, RowKind, rows_of};
+
+use crate::timeline::TimeRange;
+
+/// One opened capture.
+#[derive(Debug)]
+pub struct Document {
+    paths: Vec<PathBuf>,
+    bounds: TimeRange,
+    n_events: u64,
+    pub(crate) events: Events,
+    pub(crate) tracks: Vec<Track>,
+    pub(crate) rows: Vec<Row>,
+    pub(crate) labels: Labels,
+    pub(crate) counters: Vec<CounterSeries>,
+}
+
+impl Document {
+    /// A document of a timeline that is in memory.
+    ///
+    /// # Errors
+    /// [`OpenError::Empty`] when nothing in it has a time.
+    pub fn in_memory(paths: Vec<PathBuf>, timeline: Timeline) -> Result<Self, OpenError> {
+        let n_events = timeline.event_count();
+        Self::new(paths, Events::in_memory(timeline), n_events)
+    }
+
+    pub(crate) fn in_file(
+        paths: Vec<PathBuf>,
+        reader: Reader,
+        pyramid: Pyramid,
+        serving: Timeline,
+    ) -> Result<Self, OpenError> {
+        let in_tracks: u64 = pyramid.tracks().map(|track| track.events).sum();
+        let n_events = in_tracks + serving.counters.len() as u64;
+        Self::new(paths, Events::in_file(reader, pyramid, serving), n_events)
+    }
+
+    fn new(paths: Vec<PathBuf>, events: Events, n_events: u64) -> Result<Self, OpenError> {
+        let tracks = events.tracks();
+        let counters = CounterSeries::all(events.timeline());
+        let times = tracks
+            .iter()
+            .filter(|track| track.events > 0)
+            .map(|track| (track.start_ns, track.end_ns))
+            .chain(counters.iter().filter_map(CounterSeries::bounds));
+        let bounds = times.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+        let Some((start, end)) = bounds else {
+            return Err(OpenError::Empty { name: names(&paths) });
+        };
+        let rows = rows_of(events.timeline(), &tracks, &counters);
+        let labels = Labels::of(events.timeline());
+        let bounds = TimeRange::from_ns(start, end);
+        Ok(Self { paths, bounds, n_events, events, tracks, rows, labels, counters })
+    }
+
+    /// The files it was read from.
+    pub fn paths(&self) -> &[PathBuf] {
+        &self.paths
+    }
+
+    /// Names of the files, without folders.
+    pub fn name(&self) -> String {
+        names(&self.paths)
+    }
+
+    /// From the first event's start to the last one's end.
+    pub fn bounds(&self) -> TimeRange {
+        self.bounds
+    }
+
+    /// Events and samples in the capture.
+    pub fn n_events(&self) -> u64 {
+        self.n_events
+    }
+
+    /// Whether all of it is in memory, so that every analysis can run.
+    pub fn is_in_memory(&self) -> bool {
+        self.events.is_in_memory()
+    }
+
+    /// Names, lists and the small tables; all tables when the capture is in memory.
+    pub fn timeline(&self) -> &Timeline {
+        self.events.timeline()
+    }
+
+    /// When a request ran: of an engine's request id, or a trace or span id in hexadecimal. `None`
+    /// when no span has it.
+    pub fn request_range(&self, id: &str) -> Option<TimeRange> {
+        request_span::request_range(self.timeline(), id)
+    }
+
+    /// Position of the row that shows a track.
+    pub(crate) fn row_of(&self, table: TableKind, key: u32) -> Option<usize> {
+        self.rows.iter().position(|row| match row.kind {
+            RowKind::Events { track, .. } => {
+                self.tracks.get(track).is_some_and(|of| of.kind == table && of.key == key)
+            }
+            _ => false,
+        })
+    }
+
+    /// The names of a table that read the same as one of them: launch shapes of one kernel.
+    pub(crate) fn labels_of(&self, table: TableKind, name: u32) -> Vec<bool> {
+        let timeline = self.timeline();
+        if table != TableKind::Kernel {
+            // A name that is no id would make an endless list.
+            let is_id = (name as usize) < timeline.strings.len().max(256);
+            return if is_id { (0..=name).map(|at| at == name).collect() } else { Vec::new() };
+        }
+        let shapes = timeline.shapes.as_slice();
+        let of = shapes.get(name as usize).map(|shape| shape.name);
+        shapes.iter().map(|shape| Some(shape.name) == of).collect()
+    }
+
+    /// The bar label of an event.
+    pub(crate) fn label(&self, kind: TableKind, name: u32) -> String {
+        label(self.timeline(), kind, name)
+    }
+}
+
+fn names(paths: &[PathBuf]) -> String {
+    let name = |path: &PathBuf| {
+        path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+    };
+    match paths {
+        [] => "untitled".to_owned(),
+        [one] => name(one),
+        [first, rest @ ..] => format!("{} and {} more", name(first), rest.len()),
+    }
+}

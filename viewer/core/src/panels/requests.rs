@@ -1,0 +1,227 @@
+//! The requests: how long they took, as a histogram to choose from and a list to sort.
+
+use egui::{Rect, Sense, TextEdit, Ui, pos2, vec2};
+use egui_extras::{Column, TableBuilder};
+
+use crate::analysis::RequestItem;
+use crate::state::{Command, RequestColumn, Session};
+use crate::timeline::{duration_text, moment_text};
+
+/// Bars of the histogram.
+const BARS: usize = 40;
+
+pub(super) fn requests_ui(ui: &mut Ui, session: &mut Session, commands: &mut Vec<Command>) {
+    let Some(analyses) = session.analyses.clone() else {
+        ui.spinner();
+        return;
+    };
+    if analyses.requests.is_empty() {
+        ui.weak("No request is known: the capture has no request spans.");
+        ui.weak("Open the spans of the same time with it (OTLP, Jaeger, SigNoz, Triton …): files are joined.");
+        return;
+    }
+    percentiles_ui(ui, &analyses.requests, commands);
+    histogram_ui(ui, session, &analyses.requests, commands);
+    ui.horizontal(|ui| {
+        let mut filter = session.requests.filter.clone();
+        let field = TextEdit::singleline(&mut filter).hint_text("Filter requests").desired_width(150.0);
+        let response = ui.add(field);
+        response.widget_info(|| {
+            egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Filter requests")
+        });
+        if response.changed() {
+            commands.push(Command::FilterRequests(filter));
+        }
+        ui.weak(format!("{} of {}", session.requests.order.len(), analyses.requests.len()));
+        if session.requests.brush.is_some() && ui.button("All durations").clicked() {
+            commands.push(Command::BrushRequests(None));
+        }
+    });
+    table_ui(ui, session, &analyses.requests, commands);
+    session.shown_request = session.requests.selected;
+}
+
+fn sorted_lengths(requests: &[RequestItem]) -> Vec<u64> {
+    let mut lengths: Vec<u64> = requests.iter().map(|request| request.range.len_ns()).collect();
+    lengths.sort_unstable();
+    lengths
+}
+
+fn percentiles_ui(ui: &mut Ui, requests: &[RequestItem], commands: &mut Vec<Command>) {
+    let lengths = sorted_lengths(requests);
+    ui.horizontal_wrapped(|ui| {
+        for (name, share) in [("p50", 0.50), ("p90", 0.90), ("p95", 0.95), ("p99", 0.99), ("max", 1.0)] {
+            // Nearest rank.
+            let rank = ((share * lengths.len() as f64).ceil() as usize).max(1) - 1;
+            let Some(length) = lengths.get(rank).copied() else { continue };
+            let longest = lengths.last().copied().unwrap_or(u64::MAX);
+            if ui
+                .link(format!("{name} {}", duration_text(length)))
+                .on_hover_text("Show only the requests that took at least so long")
+                .clicked()
+            {
+                commands.push(Command::BrushRequests(Some((length, longest))));
+            }
+        }
+    });
+}
+
+fn histogram_ui(
+    ui: &mut Ui,
+    session: &mut Session,
+    requests: &[RequestItem],
+    commands: &mut Vec<Command>,
+) {
+    let lengths = sorted_lengths(requests);
+    let (Some(low), Some(high)) = (lengths.first().copied(), lengths.last().copied()) else { return };
+    let (low_log, high_log) = ((low.max(1) as f64).ln(), (high.max(2) as f64).ln());
+    let span = (high_log - low_log).max(1e-9);
+    let mut bars = [0_u32; BARS];
+    for length in &lengths {
+        let at = ((*length).max(1) as f64).ln() - low_log;
+        let bar = ((at / span * BARS as f64) as usize).min(BARS - 1);
+        bars[bar] += 1;
+    }
+    let size = vec2(ui.available_width(), 44.0);
+    let (rect, response) = ui.allocate_exact_size(size, Sense::click_and_drag());
+    response.widget_info(|| {
+        egui::WidgetInfo::labeled(egui::Role::Canvas, true, "Histogram of durations")
+    });
+    let painter = ui.painter_at(rect);
+    painter.rect_filled(rect, 2.0, ui.visuals().faint_bg_color);
+    let most = bars.iter().copied().max().unwrap_or(1).max(1) as f32;
+    let width = rect.width() / BARS as f32;
+    let length_at = |x: f32| {
+        let fraction = f64::from(((x - rect.left()) / rect.width()).clamp(0.0, 1.0));
+        (low_log + fraction * span).exp().round() as u64
+    };
+    for (at, count) in bars.iter().enumerate().filter(|(_, count)| **count > 0) {
+        let left = rect.left() + at as f32 * width;
+        let height = (rect.height() - 4.0) * (*count as f32 / most).sqrt();
+        let bar = Rect::from_min_max(
+            pos2(left + 0.5, rect.bottom() - height),
+            pos2(left + width - 0.5, rect.bottom()),
+        );
+        let middle = length_at(bar.center().x);
+        let is_in = session.requests.brush.is_none_or(|(a, b)| (a..=b).contains(&middle));
+        let colour = if is_in { ui.visuals().hyperlink_color } else { ui.visuals().weak_text_color() };
+        painter.rect_filled(bar, 1.0, colour);
+    }
+    if response.drag_started() {
+        let origin = ui.input(|input| input.pointer.press_origin());
+        session.brush_from = origin.map(|at| at.x);
+    }
+    if response.dragged()
+        && let (Some(from), Some(to)) = (session.brush_from, response.interact_pointer_pos())
+    {
+        let (a, b) = (length_at(from.min(to.x)), length_at(from.max(to.x)));
+        commands.push(Command::BrushRequests(Some((a, b))));
+    }
+    if response.clicked() {
+        commands.push(Command::BrushRequests(None));
+    }
+    response.on_hover_text(format!(
+        "{} to {}; drag to choose",
+        duration_text(low),
+        duration_text(high)
+    ));
+}
+
+fn table_ui(
+    ui: &mut Ui,
+    session: &Session,
+    requests: &[RequestItem],
+    commands: &mut Vec<Command>,
+) {
+    let list = &session.requests;
+    let origin = session.document.bounds().start_ns();
+    let has = |f: fn(&RequestItem) -> bool| requests.iter().any(f);
+    let mut columns = vec![
+        (RequestColumn::Request, "request"),
+        (RequestColumn::Duration, "took"),
+    ];
+    if has(|request| request.ttft_ns.is_some()) {
+        columns.push((RequestColumn::Ttft, "ttft"));
+    }
+    if has(|request| request.queue_ns.is_some()) {
+        columns.push((RequestColumn::Queue, "queue"));
+    }
+    if has(|request| request.gpu_ns.is_some()) {
+        columns.push((RequestColumn::Gpu, "on GPU"));
+    }
+    if has(|request| request.tpot_ns.is_some()) {
+        columns.push((RequestColumn::Tpot, "tpot"));
+    }
+    columns.push((RequestColumn::Start, "start"));
+    let selected = list.selected.and_then(|of| list.order.iter().position(|at| *at == of));
+    let is_new = session.shown_request != list.selected;
+    ui.push_id("requests", |ui| {
+        let mut table = TableBuilder::new(ui)
+            .striped(true)
+            .auto_shrink(false)
+            .sense(Sense::click())
+            .column(Column::initial(110.0).at_least(50.0).clip(true).resizable(true))
+            .columns(Column::initial(66.0).clip(true), columns.len() - 1);
+        if let Some(at) = selected.filter(|_| is_new) {
+            table = table.scroll_to_row(at, None);
+        }
+        table
+            .header(18.0, |mut header| {
+                for (column, title) in &columns {
+                    header.col(|ui| {
+                        let is_sorted = list.by == *column;
+                        let arrow = match (is_sorted, list.is_descending) {
+                            (false, _) => "",
+                            (true, true) => " ⏷",
+                            (true, false) => " ⏶",
+                        };
+                        let button = egui::Button::new(format!("{title}{arrow}")).frame(false);
+                        if ui.add(button).clicked() {
+                            let is_descending = !is_sorted || !list.is_descending;
+                            commands.push(Command::SortRequests { by: *column, is_descending });
+                        }
+                    });
+                }
+            })
+            .body(|body| {
+                body.rows(18.0, list.order.len(), |mut row| {
+                    let Some(at) = list.order.get(row.index()).copied() else { return };
+                    let Some(request) = requests.get(at) else { return };
+                    row.set_selected(list.selected == Some(at));
+                    for (column, _) in &columns {
+                        row.col(|ui| cell_ui(ui, request, *column, origin));
+                    }
+                    let response = row.response();
+                    response.widget_info(|| {
+                        let text = format!(
+                            "Request {}, {}",
+                            request.id,
+                            duration_text(request.range.len_ns())
+                        );
+                        egui::WidgetInfo::labeled(egui::Role::Button, true, text)
+                    });
+                    if response.clicked() {
+                        commands.push(Command::SelectRequest(at));
+                    }
+                });
+            });
+    });
+}
+
+fn cell_ui(ui: &mut Ui, request: &RequestItem, column: RequestColumn, origin: i64) {
+    let length = |ns: Option<u64>| ns.map(duration_text).unwrap_or_else(|| "–".to_owned());
+    let text = match column {
+        RequestColumn::Request => request.id.clone(),
+        RequestColumn::Start => moment_text(request.range.start_ns(), origin),
+        RequestColumn::Duration => duration_text(request.range.len_ns()),
+        RequestColumn::Ttft => length(request.ttft_ns),
+        RequestColumn::Tpot => length(request.tpot_ns),
+        RequestColumn::Queue => length(request.queue_ns),
+        RequestColumn::Gpu => length(request.gpu_ns),
+    };
+    let text = match request.is_error && column == RequestColumn::Request {
+        true => egui::RichText::new(text).color(ui.visuals().error_fg_color),
+        false => egui::RichText::new(text),
+    };
+    ui.add(egui::Label::new(text).truncate().selectable(false));
+}

@@ -1,0 +1,29 @@
+//! Questions about a document that take longer than a frame: asked on worker threads.
+
+mod find;
+mod launch;
+mod names;
+mod statistics;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+pub(crate) use find::{Direction, Wanted, event_at, find_event, longest_in};
+pub(crate) use launch::launch_partner;
+pub(crate) use names::{NameMatch, matching_names, pattern_regex};
+pub use statistics::{NameStatistics, RangeStatistics};
+pub(crate) use statistics::range_statistics;
+
+/// Tells a job that nobody waits for it any more.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    pub(crate) fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,318 @@
+//! One open capture and what the user does with it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use underspan_model::tables::TableKind;
+
+use super::jobs::EventDetails;
+use super::notes::SavedView;
+use super::requests::RequestList;
+use super::{EventRef, History, Note};
+use crate::analysis::{Analyses, Comparison, RequestItem};
+use crate::document::{Document, Row, RowKind};
+use crate::paint::{CanvasStats, ColourBy, Highlight};
+use crate::panels::Drawn;
+use crate::query::{Cancel, NameMatch, RangeStatistics};
+use crate::timeline::{PlacedRow, RowChoices, RowHeights, RowTile, TimeRange, place};
+
+/// Lanes of a row that are shown at once; the row can be scrolled for more.
+const SHOWN_LANES: usize = 24;
+
+/// A place to come back to.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Place {
+    pub(crate) view: TimeRange,
+    pub(crate) event: Option<EventRef>,
+    pub(crate) request: Option<usize>,
+}
+
+/// A search and what it found.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Search {
+    pub(crate) text: String,
+    pub(crate) matches: Vec<NameMatch>,
+    /// Why it is no search.
+    pub(crate) error: Option<String>,
+}
+
+/// Statistics that were asked for.
+#[derive(Debug, Default)]
+pub(crate) struct StatisticsState {
+    pub(crate) result: Option<RangeStatistics>,
+    pub(crate) error: Option<String>,
+    /// What is being computed.
+    pub(crate) pending: Option<(u64, TimeRange, Cancel)>,
+}
+
+/// One open capture and what the user does with it.
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// Tells answers about this capture from those about the one before.
+    pub(crate) id: u64,
+    pub(crate) document: Arc<Document>,
+    pub(crate) view: TimeRange,
+    pub(crate) scroll: f32,
+    pub(crate) history: History<Place>,
+    pub(crate) event: Option<EventRef>,
+    pub(crate) details: Option<Result<EventDetails, String>>,
+    pub(crate) range: Option<TimeRange>,
+    pub(crate) statistics: StatisticsState,
+    pub(crate) analyses: Option<Arc<Analyses>>,
+    pub(crate) requests: RequestList,
+    pub(crate) search: Search,
+    pub(crate) colour_by: ColourBy,
+    pub(crate) collapsed: HashSet<String>,
+    pub(crate) hidden: HashSet<String>,
+    pub(crate) pinned: Vec<String>,
+    /// Rows in the order in which they are shown.
+    pub(crate) order: Vec<usize>,
+    pub(crate) row_filter: String,
+    pub(crate) notes: Vec<Note>,
+    pub(crate) comparison: Option<Arc<Comparison>>,
+    pub(crate) tiles: HashMap<usize, RowTile>,
+    /// Most lanes seen of a row: rows grow while one looks around, and do not jump.
+    lanes: HashMap<usize, usize>,
+    /// What tiles were asked for last.
+    pub(crate) asked: Option<(Vec<usize>, TimeRange, u32)>,
+    pub(crate) generation: u64,
+    /// A look for an event that is under way.
+    pub(crate) finding: Option<(u64, Cancel)>,
+    /// Row to be scrolled into sight with the next frame.
+    pub(crate) reveal: Option<usize>,
+    /// Width of the canvas in points at the last frame.
+    pub(crate) canvas_width: f32,
+    /// Counts what came from the tile worker.
+    pub(crate) tiles_version: u64,
+    /// What was drawn last.
+    pub(crate) drawn: Option<Drawn>,
+    /// Events in view, and those left out.
+    pub(crate) shown: (u64, u64),
+    /// Where the range that is being dragged began.
+    pub(crate) drag_range: Option<i64>,
+    /// Where the brush of the histogram began, in points.
+    pub(crate) brush_from: Option<f32>,
+    /// The request that the list scrolled to last.
+    pub(crate) shown_request: Option<usize>,
+    /// How busy the capture was, for the minimap.
+    pub(crate) density: Option<Vec<f32>>,
+    pub(crate) note_text: String,
+}
+
+impl Session {
+    pub(crate) fn new(document: Arc<Document>) -> Self {
+        let saved = match document.paths() {
+            [first, ..] => SavedView::load(first),
+            [] => SavedView::default(),
+        };
+        let mut session = Self {
+            id: 0,
+            view: document.bounds().padded(0.005),
+            scroll: 0.0,
+            history: History::default(),
+            event: None,
+            details: None,
+            range: None,
+            statistics: StatisticsState::default(),
+            analyses: None,
+            requests: RequestList::default(),
+            search: Search::default(),
+            colour_by: ColourBy::default(),
+            collapsed: saved.collapsed.into_iter().collect(),
+            hidden: saved.hidden.into_iter().collect(),
+            pinned: saved.pinned,
+            order: (0..document.rows.len()).collect(),
+            row_filter: String::new(),
+            notes: saved.notes,
+            comparison: None,
+            tiles: HashMap::new(),
+            lanes: HashMap::new(),
+            asked: None,
+            generation: 0,
+            finding: None,
+            reveal: None,
+            canvas_width: 1000.0,
+            tiles_version: 0,
+            drawn: None,
+            shown: (0, 0),
+            drag_range: None,
+            brush_from: None,
+            shown_request: None,
+            density: None,
+            note_text: String::new(),
+            document,
+        };
+        session.restore_order(&saved.order);
+        session
+    }
+
+    /// Goes on as an earlier session with an older reading of the same files.
+    pub(crate) fn resume(&mut self, before: Self) {
+        let (old, new) = (before.document.bounds(), self.document.bounds());
+        let reached_end = before.view.end_ns() >= old.end_ns();
+        let grown = if reached_end { new.end_ns().saturating_sub(old.end_ns()) } else { 0 };
+        let was_whole = before.view.encloses(old);
+        self.view = match was_whole {
+            true => new.padded(0.005),
+            false => TimeRange::from_ns(
+                before.view.start_ns().saturating_add(grown),
+                before.view.end_ns().saturating_add(grown),
+            ),
+        };
+        self.scroll = before.scroll;
+        self.colour_by = before.colour_by;
+        self.row_filter = before.row_filter;
+        self.range = before.range;
+        self.requests.by = before.requests.by;
+        self.requests.is_descending = before.requests.is_descending;
+    }
+
+    fn restore_order(&mut self, ids: &[String]) {
+        let place_of = |at: &usize| {
+            let id = self.document.rows.get(*at).map(|row| &row.id);
+            ids.iter().position(|of| Some(of) == id).unwrap_or(usize::MAX)
+        };
+        if !ids.is_empty() {
+            self.order.sort_by_key(place_of);
+        }
+    }
+
+    /// Moves a row among the rows of its heading, and headings among each other with all in them.
+    pub(crate) fn move_row(&mut self, id: &str, by: i32) {
+        let rows = &self.document.rows;
+        let Some(row) = rows.iter().position(|row| row.id == id) else { return };
+        let parent = rows.get(row).and_then(|row| row.parent);
+        let siblings: Vec<usize> = self
+            .order
+            .iter()
+            .copied()
+            .filter(|at| rows.get(*at).is_some_and(|of| of.parent == parent))
+            .collect();
+        let Some(at) = siblings.iter().position(|of| *of == row) else { return };
+        let to = (at as i64 + i64::from(by)).clamp(0, siblings.len() as i64 - 1) as usize;
+        let mut moved = siblings;
+        let row = moved.remove(at);
+        moved.insert(to, row);
+        // Headings first, each with its rows in the order they had, but for the moved ones.
+        let place = |at: usize| moved.iter().position(|of| *of == at);
+        let order = self.order.clone();
+        let before = |at: usize| order.iter().position(|of| *of == at).unwrap_or(usize::MAX);
+        self.order.sort_by_key(|at| {
+            let parent_of = rows.get(*at).and_then(|row| row.parent);
+            let key = |at: usize| place(at).unwrap_or_else(|| before(at));
+            match parent_of {
+                // Behind its heading.
+                Some(heading) => (key(heading), 1, key(*at)),
+                None => (key(*at), 0, 0),
+            }
+        });
+    }
+
+    /// What is kept beside the capture.
+    pub(crate) fn saved_view(&self) -> SavedView {
+        let sorted = |set: &HashSet<String>| {
+            let mut ids: Vec<String> = set.iter().cloned().collect();
+            ids.sort();
+            ids
+        };
+        let is_moved = self.order.windows(2).any(|pair| pair[0] > pair[1]);
+        let ids = self.order.iter().filter_map(|at| self.document.rows.get(*at));
+        SavedView {
+            notes: self.notes.clone(),
+            pinned: self.pinned.clone(),
+            collapsed: sorted(&self.collapsed),
+            hidden: sorted(&self.hidden),
+            order: if is_moved { ids.map(|row| row.id.clone()).collect() } else { Vec::new() },
+        }
+    }
+
+    pub(crate) fn place(&self) -> Place {
+        Place { view: self.view, event: self.event, request: self.requests.selected }
+    }
+
+    /// The selected request.
+    pub(crate) fn request(&self) -> Option<&RequestItem> {
+        self.analyses.as_ref()?.requests.get(self.requests.selected?)
+    }
+
+    /// The rows as they stand, from top to bottom.
+    pub(crate) fn placed(&self) -> Vec<PlacedRow> {
+        let filter = crate::query::pattern_regex(&self.row_filter).ok();
+        let is_wanted = |row: &Row| {
+            self.row_filter.is_empty()
+                || filter.as_ref().is_none_or(|filter| filter.is_match(&row.title))
+        };
+        place(
+            &self.document.rows,
+            &self.order,
+            &RowChoices { collapsed: Some(&self.collapsed), hidden: Some(&self.hidden) },
+            &self.pinned,
+            RowHeights::default(),
+            is_wanted,
+            |row| self.lanes.get(&row).copied().unwrap_or(1).min(SHOWN_LANES),
+        )
+    }
+
+    /// Takes over tiles from the worker.
+    pub(crate) fn take_tiles(&mut self, generation: u64, tiles: Vec<RowTile>) {
+        if generation != self.generation {
+            return;
+        }
+        self.tiles_version += 1;
+        for tile in tiles {
+            let lanes = self.lanes.entry(tile.row).or_insert(1);
+            *lanes = (*lanes).max(tile.n_lanes());
+            self.tiles.insert(tile.row, tile);
+        }
+    }
+
+    /// What was drawn last.
+    pub(crate) fn drawn_stats(&self) -> CanvasStats {
+        self.drawn.as_ref().map(|drawn| drawn.stats).unwrap_or_default()
+    }
+
+    /// What stays bright.
+    pub(crate) fn highlight(&self) -> Highlight {
+        let names = self.search.matches.iter().map(|of| (of.table, of.names.clone())).collect();
+        let spans = self.request().map(|request| vec![request.range]).unwrap_or_default();
+        Highlight { spans, names }
+    }
+
+    /// Shows an event: leaves the view as it is when it can be seen well, centres it otherwise.
+    pub(crate) fn reveal_event(&mut self, event: &EventRef) {
+        let width = event.len_ns() as f64 / self.view.len_ns() as f64;
+        let is_in_view = self.view.encloses(event.range());
+        let is_visible = width * f64::from(self.canvas_width) >= 3.0;
+        if !is_in_view || !is_visible {
+            let len = if is_visible {
+                self.view.len_ns().max(event.len_ns().saturating_mul(2)) as f64
+            } else {
+                event.len_ns().max(10) as f64 * 20.0
+            };
+            let view = event.range().padded((len / event.len_ns().max(10) as f64 - 1.0).max(0.0) / 2.0);
+            self.view = view;
+        }
+        let table = event.kind().unwrap_or(TableKind::Kernel);
+        self.reveal_row(self.document.row_of(table, event.key));
+    }
+
+    /// Unfolds, unhides and scrolls to a row.
+    pub(crate) fn reveal_row(&mut self, row: Option<usize>) {
+        let Some(at) = row else { return };
+        let mut above = Some(at);
+        while let Some(row) = above.and_then(|at| self.document.rows.get(at)) {
+            self.hidden.remove(&row.id);
+            if row.kind == RowKind::Group {
+                self.collapsed.remove(&row.id);
+            }
+            above = row.parent;
+        }
+        let title = self.document.rows.get(at).map(|row| row.title.clone()).unwrap_or_default();
+        let is_filtered = crate::query::pattern_regex(&self.row_filter)
+            .is_ok_and(|filter| !filter.is_match(&title));
+        if is_filtered {
+            self.row_filter.clear();
+        }
+        self.reveal = Some(at);
+    }
+}
