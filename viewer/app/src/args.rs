@@ -154,7 +154,9 @@ fn size(text: &str) -> Result<(f32, f32), String> {
         Some((width.trim().parse().ok()?, height.trim().parse().ok()?))
     });
     match parsed {
-        Some((width, height)) if (200.0..=16_000.0).contains(&width) && (200.0..=16_000.0).contains(&height) => {
+        Some((width, height))
+            if (200.0..=16_000.0).contains(&width) && (200.0..=16_000.0).contains(&height) =>
+        {
             Ok((width, height))
         }
         _ => Err("expected WIDTHxHEIGHT, each from 200 to 16000".to_owned()),

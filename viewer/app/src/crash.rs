@@ -37,7 +37,9 @@ pub(crate) fn report_panics() {
         };
         let backtrace = std::backtrace::Backtrace::force_capture();
         let version = env!("CARGO_PKG_VERSION");
-        let report = format!("underspan-viewer {version}\n{panic}\n\nlast commands:\n{commands}\n{backtrace}\n");
+        let report = format!(
+            "underspan-viewer {version}\n{panic}\n\nlast commands:\n{commands}\n{backtrace}\n"
+        );
         if std::fs::write(&path, report).is_ok() {
             complain(&format!("a report is in {}", path.display()));
         }

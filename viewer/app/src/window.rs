@@ -110,7 +110,11 @@ impl Window {
                 Effect::CopyText(text) => context.copy_text(text),
                 Effect::AskForFiles { to_compare } => self.ask(context, move || {
                     let paths = rfd::FileDialog::new().pick_files()?;
-                    Some(if to_compare { Command::CompareWith(paths) } else { Command::Open(paths) })
+                    Some(if to_compare {
+                        Command::CompareWith(paths)
+                    } else {
+                        Command::Open(paths)
+                    })
                 }),
                 Effect::AskWhereToSave { name, is_image } => self.ask(context, move || {
                     let path = rfd::FileDialog::new().set_file_name(name).save_file()?;

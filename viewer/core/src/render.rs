@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use crate::document::{Document, RowKind};
 use crate::paint::{
     CanvasInput, ColourBy, GalleyCache, Highlight, Image, MeshSink, Rasteriser, Sink, SvgSink,
-    Theme, legend, paint_axis, paint_rows,
+    Theme, legend, paint_axis, paint_rows, use_fonts,
 };
 use crate::timeline::{
     PlacedRow, RowChoices, RowHeights, RowTile, TimeRange, count_text, duration_text, moment_text,
@@ -58,6 +58,7 @@ pub fn render_image(document: &Document, options: &RenderOptions) -> Image {
     let picture = Picture::of(document, options);
     let scale = if options.scale.is_finite() { options.scale.clamp(0.25, 8.0) } else { 1.0 };
     let context = Context::default();
+    use_fonts(&context);
     let mut input = RawInput::default();
     let size = vec2(picture.width, picture.height);
     let screen = Rect::from_min_size(pos2(0.0, 0.0), size);
@@ -165,7 +166,8 @@ impl<'a> Picture<'a> {
         );
         let needed = placed.last().map_or(0.0, |row| row.top + row.height);
         let needed = (needed + HEADER + AXIS + FOOTER).clamp(120.0, 4000.0);
-        let height = options.height.map_or(needed, |height| finite(height, needed)).clamp(80.0, 16_000.0);
+        let height =
+            options.height.map_or(needed, |height| finite(height, needed)).clamp(80.0, 16_000.0);
         Self {
             document,
             view,
@@ -215,7 +217,10 @@ impl<'a> Picture<'a> {
                 continue;
             }
             if row.kind == RowKind::Group {
-                sink.rect(Rect::from_min_max(pos2(0.0, rect.top()), pos2(TITLES, rect.bottom())), theme.group);
+                sink.rect(
+                    Rect::from_min_max(pos2(0.0, rect.top()), pos2(TITLES, rect.bottom())),
+                    theme.group,
+                );
             }
             let left = 8.0 + 12.0 * f32::from(row.level);
             sink.text(pos2(left, line), TITLES - left - 6.0, theme.text, &row.title);

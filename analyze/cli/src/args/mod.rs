@@ -15,6 +15,7 @@ mod record;
 mod recover;
 mod stats;
 mod verify;
+mod view;
 
 use std::path::PathBuf;
 
@@ -34,6 +35,7 @@ pub(crate) use record::RecordArgs;
 pub(crate) use recover::RecoverArgs;
 pub(crate) use stats::{StatsArgs, StatsFormat};
 pub(crate) use verify::VerifyArgs;
+pub(crate) use view::{RenderArgs, ViewArgs};
 
 /// Why was this request slow: model, runtime, hardware, or outside?
 ///
@@ -100,6 +102,8 @@ pub(crate) enum Command {
     Export(ExportArgs),
     Classify(ClassifyArgs),
     Diff(DiffArgs),
+    View(ViewArgs),
+    Render(RenderArgs),
     Verify(VerifyArgs),
     Recover(RecoverArgs),
     Completions(CompletionsArgs),

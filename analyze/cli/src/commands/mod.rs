@@ -15,6 +15,7 @@ mod record;
 mod recover;
 mod stats;
 mod verify;
+mod view;
 
 use anyhow::{Context, Result};
 use underspan_import::{ImportOptions, Imported};
@@ -39,6 +40,8 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         Command::Import(args) => import::run(args),
         Command::Classify(args) => classify::run(args, global),
         Command::Diff(args) => diff::run(args, global),
+        Command::View(args) => view::run(None, &args.rest),
+        Command::Render(args) => view::run(Some("render"), &args.rest),
         Command::Verify(args) => verify::run(args, global),
         Command::Recover(args) => recover::run(args),
         Command::Completions(args) => completions::run(args),

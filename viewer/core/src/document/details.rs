@@ -50,7 +50,8 @@ fn facts_of(document: &Document, table: &dyn Table, row: usize) -> Vec<Fact> {
             }
             continue;
         }
-        let Some(value) = value_text(timeline, table.kind(), spec.name, spec.reference, column, row)
+        let Some(value) =
+            value_text(timeline, table.kind(), spec.name, spec.reference, column, row)
         else {
             continue;
         };

@@ -127,17 +127,50 @@ pub(crate) fn track_columns(kind: TableKind) -> Option<(&'static str, &'static s
 macro_rules! with_table {
     ($kind:expr, $table:ident => $body:expr, else $other:expr) => {
         match $kind {
-            TableKind::Kernel => { type $table = KernelTable; $body }
-            TableKind::Memcpy => { type $table = MemcpyTable; $body }
-            TableKind::Memset => { type $table = MemsetTable; $body }
-            TableKind::Sync => { type $table = SyncTable; $body }
-            TableKind::GraphLaunch => { type $table = GraphLaunchTable; $body }
-            TableKind::ApiCall => { type $table = ApiCallTable; $body }
-            TableKind::Overhead => { type $table = OverheadTable; $body }
-            TableKind::Annotation => { type $table = AnnotationTable; $body }
-            TableKind::CpuOp => { type $table = CpuOpTable; $body }
-            TableKind::Span => { type $table = SpanTable; $body }
-            TableKind::Step => { type $table = StepTable; $body }
+            TableKind::Kernel => {
+                type $table = KernelTable;
+                $body
+            }
+            TableKind::Memcpy => {
+                type $table = MemcpyTable;
+                $body
+            }
+            TableKind::Memset => {
+                type $table = MemsetTable;
+                $body
+            }
+            TableKind::Sync => {
+                type $table = SyncTable;
+                $body
+            }
+            TableKind::GraphLaunch => {
+                type $table = GraphLaunchTable;
+                $body
+            }
+            TableKind::ApiCall => {
+                type $table = ApiCallTable;
+                $body
+            }
+            TableKind::Overhead => {
+                type $table = OverheadTable;
+                $body
+            }
+            TableKind::Annotation => {
+                type $table = AnnotationTable;
+                $body
+            }
+            TableKind::CpuOp => {
+                type $table = CpuOpTable;
+                $body
+            }
+            TableKind::Span => {
+                type $table = SpanTable;
+                $body
+            }
+            TableKind::Step => {
+                type $table = StepTable;
+                $body
+            }
             _ => $other,
         }
     };

@@ -23,7 +23,19 @@ pub(crate) use labels::{Labels, full_name, label};
 pub use open::{OpenError, OpenProgress, open};
 pub(crate) use row_tree::{Row, RowKind, rows_of};
 
-use crate::timeline::TimeRange;
+use crate::render::complete_tiles;
+use crate::timeline::{TimeRange, query_row};
+
+/// What a canvas draws.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BarCount {
+    /// Bars.
+    pub n_bars: usize,
+    /// Events in them, alone or with others.
+    pub n_events: u64,
+    /// Events that overlap so many others that there is no lane for them.
+    pub n_left_out: u64,
+}
 
 /// One opened capture.
 #[derive(Debug)]
@@ -95,6 +107,26 @@ impl Document {
     /// Events and samples in the capture.
     pub fn n_events(&self) -> u64 {
         self.n_events
+    }
+
+    /// What a canvas of so many pixels draws of a window: the bars of all rows, and the events in
+    /// them. With `in_full_detail` every chunk that is needed is decoded first; without, what is
+    /// decoded already has to do.
+    pub fn count_bars(&self, window: TimeRange, n_pixels: u32, in_full_detail: bool) -> BarCount {
+        let rows: Vec<usize> = (0..self.rows.len()).collect();
+        let mut scratch = Vec::new();
+        let tiles = match in_full_detail {
+            true => complete_tiles(self, &rows, window, n_pixels),
+            false => rows
+                .iter()
+                .map(|row| query_row(self, *row, window, n_pixels, &mut scratch))
+                .collect(),
+        };
+        BarCount {
+            n_bars: tiles.iter().map(|tile| tile.cells().len()).sum(),
+            n_events: tiles.iter().map(|tile| tile.n_events()).sum(),
+            n_left_out: tiles.iter().map(|tile| tile.n_left_out).sum(),
+        }
     }
 
     /// Whether all of it is in memory, so that every analysis can run.

@@ -110,12 +110,11 @@ pub fn open(paths: &[PathBuf], progress: &OpenProgress) -> Result<Document, Open
 }
 
 fn import(paths: &[PathBuf], progress: &OpenProgress) -> Result<Document, OpenError> {
-    let imported = import_paths(paths, &ImportOptions::default(), progress).map_err(|error| {
-        match error {
+    let imported =
+        import_paths(paths, &ImportOptions::default(), progress).map_err(|error| match error {
             underspan_import::ImportError::Cancelled { .. } => OpenError::Cancelled,
             error => unreadable(error),
-        }
-    })?;
+        })?;
     progress.check()?;
     Document::in_memory(paths.to_vec(), imported.timeline)
 }

@@ -42,7 +42,11 @@ pub(crate) struct Row {
 }
 
 /// All rows, each behind its heading: requests, steps, devices, processes, counters.
-pub(crate) fn rows_of(timeline: &Timeline, tracks: &[Track], counters: &[CounterSeries]) -> Vec<Row> {
+pub(crate) fn rows_of(
+    timeline: &Timeline,
+    tracks: &[Track],
+    counters: &[CounterSeries],
+) -> Vec<Row> {
     let mut rows = Rows { timeline, tracks, rows: Vec::new() };
     rows.requests();
     rows.steps();
@@ -51,6 +55,9 @@ pub(crate) fn rows_of(timeline: &Timeline, tracks: &[Track], counters: &[Counter
     rows.counters(counters);
     rows.rows
 }
+
+/// Device, process, stream number, stream, place of the table: the order of the rows of devices.
+type RowPlace = (u32, u32, u64, u32, usize);
 
 struct Rows<'a> {
     timeline: &'a Timeline,
@@ -139,13 +146,12 @@ impl Rows<'_> {
             (TableKind::Memset, " · fills"),
             (TableKind::Sync, " · waits"),
         ];
-        // Device, process, stream number, stream, place of the table: the order of the rows.
-        let mut order: BTreeMap<(u32, u32, u64, u32, usize), (usize, &str)> = BTreeMap::new();
+        let mut order: BTreeMap<RowPlace, (usize, &str)> = BTreeMap::new();
         for (place, (kind, suffix)) in KINDS.iter().enumerate() {
             for (at, key) in self.of_kind(*kind) {
                 let stream = self.timeline.dimensions.streams.get(key as usize);
-                let (device, process, number) =
-                    stream.map_or((NONE_U32, NONE_U32, u64::MAX), |stream| {
+                let (device, process, number) = stream
+                    .map_or((NONE_U32, NONE_U32, u64::MAX), |stream| {
                         (stream.device, stream.process, stream.stream_id)
                     });
                 order.insert((device, process, number, key, place), (at, suffix));
@@ -157,7 +163,8 @@ impl Rows<'_> {
             let group = match groups.get(&device) {
                 Some(group) => *group,
                 None => {
-                    let group = self.group(format!("gpu/{device}"), self.device_title(device), None);
+                    let group =
+                        self.group(format!("gpu/{device}"), self.device_title(device), None);
                     groups.insert(device, group);
                     group
                 }
@@ -177,9 +184,9 @@ impl Rows<'_> {
     fn several_processes_on_a_device(&self) -> bool {
         let streams = &self.timeline.dimensions.streams;
         let mut owner: BTreeMap<u32, u32> = BTreeMap::new();
-        streams.iter().any(|stream| {
-            *owner.entry(stream.device).or_insert(stream.process) != stream.process
-        })
+        streams
+            .iter()
+            .any(|stream| *owner.entry(stream.device).or_insert(stream.process) != stream.process)
     }
 
     fn device_title(&self, device: u32) -> String {

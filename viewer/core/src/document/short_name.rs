@@ -62,11 +62,17 @@ mod tests {
     #[test]
     fn the_function_is_what_stays() {
         for (name, short) in [
-            ("void at::native::elementwise_kernel<128, 4, F<float> >(int, F)", "elementwise_kernel"),
+            (
+                "void at::native::elementwise_kernel<128, 4, F<float> >(int, F)",
+                "elementwise_kernel",
+            ),
             ("void (anonymous namespace)::softmax_warp<float>(float*)", "softmax_warp"),
             ("nvjet_tst_128x64_64x8_2x1_v_bz_TNT", "nvjet_tst_128x64_64x8_2x1_v_bz_TNT"),
             ("flash::combine(int)", "combine"),
-            ("std::enable_if<(8) > 0, void>::type vllm::norm_kernel<B, 8>(B*, long)", "norm_kernel"),
+            (
+                "std::enable_if<(8) > 0, void>::type vllm::norm_kernel<B, 8>(B*, long)",
+                "norm_kernel",
+            ),
             ("_ZN5aiter20add_rmsnorm_quantizeIDF16bEEvPKT_PS1_i", "add_rmsnorm_quantize"),
             ("aten::mm", "aten::mm"),
             ("cudaLaunchKernel", "cudaLaunchKernel"),

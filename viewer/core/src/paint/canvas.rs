@@ -6,9 +6,7 @@ use underspan_model::tables::{StepKind, TableKind};
 use super::Sink;
 use super::colour::{ColourBy, Theme, cell_colour, dimmed, step_colour, text_on};
 use crate::document::{CounterCell, Document, RowKind};
-use crate::timeline::{
-    DrawCell, PlacedRow, RowHeights, RowTile, TileContent, TimeRange, ticks,
-};
+use crate::timeline::{DrawCell, PlacedRow, RowHeights, RowTile, TileContent, TimeRange, ticks};
 
 /// Names are drawn on bars at least this wide, in points.
 const MIN_NAME_WIDTH: f32 = 26.0;
@@ -20,14 +18,26 @@ const MAX_NAMES: usize = 1500;
 pub(crate) struct Highlight {
     /// Times of the selected request; what lies outside is dimmed. Nothing is when empty.
     pub(crate) spans: Vec<TimeRange>,
+    /// When devices worked for the selected request, in order; device work outside is dimmed.
+    /// When empty, [`Highlight::spans`] counts for devices too.
+    pub(crate) device_spans: Vec<TimeRange>,
     /// Names that match the search, by table; everything else is dimmed when not empty.
     pub(crate) names: Vec<(TableKind, Vec<bool>)>,
 }
 
 impl Highlight {
     fn is_bright(&self, cell: &DrawCell) -> bool {
-        let in_time = self.spans.is_empty()
-            || self.spans.iter().any(|span| span.touches(cell.start_ns, cell.end_ns));
+        let is_device_work = matches!(
+            cell.table,
+            TableKind::Kernel | TableKind::Memcpy | TableKind::Memset | TableKind::GraphLaunch
+        );
+        let in_time = if is_device_work && !self.device_spans.is_empty() {
+            let at = self.device_spans.partition_point(|span| span.end_ns() <= cell.start_ns);
+            self.device_spans.get(at).is_some_and(|span| span.touches(cell.start_ns, cell.end_ns))
+        } else {
+            self.spans.is_empty()
+                || self.spans.iter().any(|span| span.touches(cell.start_ns, cell.end_ns))
+        };
         let by_name = self.names.is_empty()
             || self.names.iter().any(|(table, names)| {
                 *table == cell.table && names.get(cell.name as usize).copied().unwrap_or(false)
@@ -184,8 +194,8 @@ impl<S: Sink> RowPainter<'_, '_, S> {
             if !input.highlight.is_bright(cell) {
                 colour = dimmed(colour, input.theme.background);
             }
-            let is_selected = cell.row.is_some()
-                && input.selected == cell.row.map(|row| (cell.table, row));
+            let is_selected =
+                cell.row.is_some() && input.selected == cell.row.map(|row| (cell.table, row));
             if is_selected {
                 selected = Some((rect, *cell, colour));
                 continue;

@@ -240,7 +240,11 @@ fn dtype_colour(dtype: Dtype) -> Color32 {
 }
 
 /// What the colours mean that occur in a document.
-pub(crate) fn legend(labels: &Labels, n_shapes: usize, by: ColourBy) -> Vec<(&'static str, Color32)> {
+pub(crate) fn legend(
+    labels: &Labels,
+    n_shapes: usize,
+    by: ColourBy,
+) -> Vec<(&'static str, Color32)> {
     let mut legend: Vec<(&'static str, Color32)> = Vec::new();
     let mut put = |name: &'static str, colour: Color32| {
         if !legend.iter().any(|(known, _)| *known == name) {
@@ -288,7 +292,7 @@ pub(crate) fn text_on(colour: Color32) -> Color32 {
     let luma = 0.299 * f32::from(colour.r())
         + 0.587 * f32::from(colour.g())
         + 0.114 * f32::from(colour.b());
-    if luma > 110.0 { Color32::from_rgb(0x10, 0x12, 0x15) } else { Color32::WHITE }
+    if luma > 100.0 { Color32::from_rgb(0x10, 0x12, 0x15) } else { Color32::WHITE }
 }
 
 /// Pushed towards the background, for what is beside the point.

@@ -95,8 +95,7 @@ pub(crate) fn font_texture_size(context: &Context) -> [usize; 2] {
 
 impl Sink for MeshSink<'_> {
     fn rect(&mut self, rect: Rect, colour: Color32) {
-        let corners =
-            [rect.left_top(), rect.right_top(), rect.left_bottom(), rect.right_bottom()];
+        let corners = [rect.left_top(), rect.right_top(), rect.left_bottom(), rect.right_bottom()];
         self.quad(corners.into_iter().map(|pos| Vertex { pos, uv: WHITE_UV, color: colour }));
     }
 
@@ -113,9 +112,9 @@ impl Sink for MeshSink<'_> {
             Some(galley) => galley.clone(),
             None => {
                 let font = self.font.clone();
-                let galley = self.context.fonts_mut(|fonts| {
-                    fonts.layout_no_wrap(text(), font, Color32::WHITE)
-                });
+                let galley = self
+                    .context
+                    .fonts_mut(|fonts| fonts.layout_no_wrap(text(), font, Color32::WHITE));
                 self.galleys.galleys.insert(key, galley.clone());
                 galley
             }

@@ -2,6 +2,7 @@
 
 mod canvas;
 mod colour;
+mod fonts;
 mod mesh_sink;
 mod raster;
 mod sink;
@@ -10,6 +11,7 @@ mod svg_sink;
 pub(crate) use canvas::{CanvasInput, CanvasStats, Highlight, paint_axis, paint_rows};
 pub use colour::ColourBy;
 pub(crate) use colour::{Theme, legend, tone_colour};
+pub(crate) use fonts::use_fonts;
 pub(crate) use mesh_sink::{GalleyCache, MeshSink, font_texture_size};
 pub use raster::{Image, Rasteriser};
 pub(crate) use sink::Sink;

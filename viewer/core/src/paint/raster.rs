@@ -39,7 +39,8 @@ impl Image {
         if (self.width, self.height) != (other.width, other.height) {
             return self.width * self.height;
         }
-        let is_off = |(a, b): (&[u8], &[u8])| a.iter().zip(b).any(|(a, b)| a.abs_diff(*b) > tolerance);
+        let is_off =
+            |(a, b): (&[u8], &[u8])| a.iter().zip(b).any(|(a, b)| a.abs_diff(*b) > tolerance);
         self.rgb.chunks(3).zip(other.rgb.chunks(3)).filter(|pair| is_off(*pair)).count()
     }
 }
@@ -107,7 +108,8 @@ impl Rasteriser {
             let texture = self.textures.get(&mesh.texture_id);
             target.mesh(mesh, texture, primitive.clip_rect, pixels_per_point);
         }
-        let rgb = target.pixels.iter().flat_map(|pixel| [pixel.r(), pixel.g(), pixel.b()]).collect();
+        let rgb =
+            target.pixels.iter().flat_map(|pixel| [pixel.r(), pixel.g(), pixel.b()]).collect();
         Image { width, height, rgb }
     }
 }
@@ -144,7 +146,9 @@ impl Target {
         let mut at = 0;
         while let Some(indices) = mesh.indices.get(at..at + 3) {
             at += 3;
-            let [Some(a), Some(b), Some(c)] = [0, 1, 2].map(|i| vertex(&indices[i])) else { continue };
+            let [Some(a), Some(b), Some(c)] = [0, 1, 2].map(|i| vertex(&indices[i])) else {
+                continue;
+            };
             // Two triangles that make an upright rectangle of one colour are by far the most.
             if let Some([i, j, k]) = mesh.indices.get(at..at + 3)
                 && *i == indices[2]
@@ -202,8 +206,10 @@ impl Target {
             for x in left..right {
                 let (px, py) = (x as f32 + 0.5, y as f32 + 0.5);
                 let weights = edges.each_ref().map(|edge| edge.at(px, py));
-                let is_inside =
-                    edges.iter().zip(weights).all(|(edge, w)| w > 0.0 || w == 0.0 && edge.is_top_left);
+                let is_inside = edges
+                    .iter()
+                    .zip(weights)
+                    .all(|(edge, w)| w > 0.0 || w == 0.0 && edge.is_top_left);
                 if !is_inside {
                     continue;
                 }
@@ -293,7 +299,9 @@ fn over(top: Color32, bottom: Color32) -> Color32 {
         return top;
     }
     let rest = u16::from(255 - top.a());
-    let channel = |t: u8, b: u8| u16::from(t).saturating_add((u16::from(b) * rest + 127) / 255).min(255) as u8;
+    let channel = |t: u8, b: u8| {
+        u16::from(t).saturating_add((u16::from(b) * rest + 127) / 255).min(255) as u8
+    };
     Color32::from_rgba_premultiplied(
         channel(top.r(), bottom.r()),
         channel(top.g(), bottom.g()),
@@ -335,10 +343,22 @@ mod tests {
 
     #[test]
     fn nothing_is_drawn_outside_the_clip_or_the_image() {
-        let mut wild = mesh(&[(-1e9, -1e9), (1e9, -1e9), (-1e9, 1e9), (1e9, 1e9)], &[0, 1, 2, 2, 1, 3], Color32::WHITE);
+        let mut wild = mesh(
+            &[(-1e9, -1e9), (1e9, -1e9), (-1e9, 1e9), (1e9, 1e9)],
+            &[0, 1, 2, 2, 1, 3],
+            Color32::WHITE,
+        );
         wild[0].clip_rect = Rect::from_min_max(pos2(2.0, 2.0), pos2(100.0, 4.0));
         let covered = coverage(&wild);
         assert_eq!(covered.iter().filter(|value| **value == 255).count(), 12);
-        assert!(coverage(&mesh(&[(f32::NAN, 0.0), (1.0, 0.0), (0.0, 1.0)], &[0, 1, 2, 9], Color32::WHITE)).iter().all(|value| *value == 0));
+        assert!(
+            coverage(&mesh(
+                &[(f32::NAN, 0.0), (1.0, 0.0), (0.0, 1.0)],
+                &[0, 1, 2, 9],
+                Color32::WHITE
+            ))
+            .iter()
+            .all(|value| *value == 0)
+        );
     }
 }

@@ -54,7 +54,9 @@ fn fill(colour: Color32) -> String {
     let [r, g, b, a] = colour.to_srgba_unmultiplied();
     match a {
         255 => format!("fill=\"#{r:02x}{g:02x}{b:02x}\""),
-        a => format!("fill=\"#{r:02x}{g:02x}{b:02x}\" fill-opacity=\"{:.3}\"", f32::from(a) / 255.0),
+        a => {
+            format!("fill=\"#{r:02x}{g:02x}{b:02x}\" fill-opacity=\"{:.3}\"", f32::from(a) / 255.0)
+        }
     }
 }
 

@@ -84,17 +84,25 @@ fn help_ui(ui: &mut Ui) {
 pub(super) fn overlay_ui(ui: &mut Ui, viewer: &Viewer) {
     let mut frames: Vec<f32> = viewer.frames.iter().copied().collect();
     frames.sort_by(f32::total_cmp);
-    let at = |share: f64| frames.get(((frames.len() as f64 * share) as usize).min(frames.len().saturating_sub(1))).copied().unwrap_or(0.0);
+    let at = |share: f64| {
+        frames
+            .get(((frames.len() as f64 * share) as usize).min(frames.len().saturating_sub(1)))
+            .copied()
+            .unwrap_or(0.0)
+    };
     let drawn = viewer.session.as_ref().map(|session| session.drawn_stats()).unwrap_or_default();
-    egui::Area::new(egui::Id::unique("frames")).anchor(Align2::RIGHT_TOP, [-12.0, 36.0]).show(ui.ctx(), |ui| {
-        egui::Frame::popup(ui.style()).show(ui, |ui| {
-            ui.monospace(format!(
-                "frame p50 {:.1} ms · p95 {:.1} ms\n{} bars · {} names",
-                at(0.5) * 1e3,
-                at(0.95) * 1e3,
-                drawn.n_quads,
-                drawn.n_names
-            ));
-        });
-    });
+    egui::Area::new(egui::Id::unique("frames")).anchor(Align2::RIGHT_TOP, [-12.0, 36.0]).show(
+        ui.ctx(),
+        |ui| {
+            egui::Frame::popup(ui.style()).show(ui, |ui| {
+                ui.monospace(format!(
+                    "frame p50 {:.1} ms · p95 {:.1} ms\n{} bars · {} names",
+                    at(0.5) * 1e3,
+                    at(0.95) * 1e3,
+                    drawn.n_quads,
+                    drawn.n_names
+                ));
+            });
+        },
+    );
 }

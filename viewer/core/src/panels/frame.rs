@@ -6,7 +6,7 @@ use egui::{CentralPanel, Panel, Ui};
 
 use super::timeline::TimelineContext;
 use super::{dialogs, keys, menu, palette, welcome};
-use crate::paint::Theme;
+use crate::paint::{Theme, use_fonts};
 use crate::state::{Command, Viewer};
 
 /// Frames whose length is remembered.
@@ -15,6 +15,13 @@ const MAX_FRAMES: usize = 240;
 impl Viewer {
     /// Draws everything and does what the user asks for. Call it once a frame.
     pub fn ui(&mut self, ui: &mut Ui) {
+        if !std::mem::replace(&mut self.has_fonts, true) {
+            // They are there from the next frame on.
+            use_fonts(ui.ctx());
+            use_colours(ui.ctx());
+            ui.ctx().request_repaint();
+            return;
+        }
         let began = Instant::now();
         self.receive();
         self.use_style(ui);
@@ -76,5 +83,25 @@ impl Viewer {
         if (context.zoom_factor() - self.scale).abs() > 1e-3 {
             context.set_zoom_factor(self.scale);
         }
+    }
+}
+
+/// Has egui's widgets use the colours of the canvas.
+fn use_colours(context: &egui::Context) {
+    for (of, is_dark) in [(egui::Theme::Dark, true), (egui::Theme::Light, false)] {
+        let theme = Theme::of(is_dark);
+        context.style_mut_of(of, |style| {
+            let visuals = &mut style.visuals;
+            visuals.weak_text_color = Some(theme.weak_text);
+            visuals.panel_fill = theme.background;
+            visuals.window_fill = theme.band;
+            visuals.extreme_bg_color = theme.group;
+            visuals.faint_bg_color = theme.band;
+            visuals.hyperlink_color = theme.accent;
+            visuals.warn_fg_color = theme.error;
+            visuals.error_fg_color = theme.error;
+            visuals.widgets.noninteractive.fg_stroke.color = theme.text;
+            visuals.widgets.noninteractive.bg_stroke.color = theme.grid;
+        });
     }
 }

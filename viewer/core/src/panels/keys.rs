@@ -41,15 +41,27 @@ pub(crate) fn bindings() -> Vec<Binding> {
     bind("Forward again", key(CTRL, Key::Y), Command::Forward);
     bind("Next event of the row", key(NONE, Key::Period), Command::NextInRow);
     bind("Previous event of the row", key(NONE, Key::Comma), Command::PreviousInRow);
-    bind("Next occurrence of the name or search", key(NONE, Key::CloseBracket), Command::NextOccurrence);
-    bind("Previous occurrence of the name or search", key(NONE, Key::OpenBracket), Command::PreviousOccurrence);
+    bind(
+        "Next occurrence of the name or search",
+        key(NONE, Key::CloseBracket),
+        Command::NextOccurrence,
+    );
+    bind(
+        "Previous occurrence of the name or search",
+        key(NONE, Key::OpenBracket),
+        Command::PreviousOccurrence,
+    );
     bind("Go to the launch, or to what was launched", key(NONE, Key::L), Command::FollowLaunch);
     bind("Next request of the list", key(NONE, Key::J), Command::NextRequest);
     bind("Previous request of the list", key(NONE, Key::K), Command::PreviousRequest);
     bind("Select the slowest request", key(NONE, Key::R), Command::SelectSlowest);
     bind("Go to the evidence of the first finding", key(NONE, Key::E), Command::ShowFinding(0));
     bind("Go to the evidence of the second finding", key(SHIFT, Key::E), Command::ShowFinding(1));
-    bind("Put a bookmark", key(NONE, Key::M), Command::AddNote { at_ns: None, text: String::new() });
+    bind(
+        "Put a bookmark",
+        key(NONE, Key::M),
+        Command::AddNote { at_ns: None, text: String::new() },
+    );
     bind("Go to the next bookmark", key(NONE, Key::N), Command::NextNote);
     bind("Search names", key(NONE, Key::Slash), Command::FocusSearch);
     bind("Command palette", key(CTRL, Key::K), Command::TogglePalette);
@@ -97,7 +109,9 @@ pub(crate) fn pressed(ui: &Ui) -> Vec<Command> {
     // Those with more modifiers first: a key is taken once.
     let mut all = bindings();
     all.sort_by_key(|binding| {
-        binding.key.map(|(m, _)| std::cmp::Reverse(usize::from(m.shift) + usize::from(m.alt) + usize::from(m.command)))
+        binding.key.map(|(m, _)| {
+            std::cmp::Reverse(usize::from(m.shift) + usize::from(m.alt) + usize::from(m.command))
+        })
     });
     ui.input_mut(|input| {
         for binding in all {
@@ -121,7 +135,9 @@ pub(crate) fn key_text(modifiers: Modifiers, key: Key) -> String {
             text.push_str(name);
         }
     }
-    text.push_str(key.symbol_or_name());
+    // Arrows and the like are no letters of the fonts.
+    let symbol = key.symbol_or_name();
+    text.push_str(if symbol.is_ascii() { symbol } else { key.name() });
     text
 }
 

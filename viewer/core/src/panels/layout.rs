@@ -25,8 +25,10 @@ impl Default for Layout {
         let below = tabs(&[Panel::Statistics, Panel::Problems, Panel::Notes, Panel::Compare]);
         let why = tabs(&[Panel::Verdict]);
         let details = tabs(&[Panel::Details]);
-        let centre = split(&mut tiles, egui_tiles::LinearDir::Vertical, &[(timeline, 2.6), (below, 1.0)]);
-        let right = split(&mut tiles, egui_tiles::LinearDir::Vertical, &[(why, 1.0), (details, 1.0)]);
+        let centre =
+            split(&mut tiles, egui_tiles::LinearDir::Vertical, &[(timeline, 2.6), (below, 1.0)]);
+        let right =
+            split(&mut tiles, egui_tiles::LinearDir::Vertical, &[(why, 1.0), (details, 1.0)]);
         let root = split(
             &mut tiles,
             egui_tiles::LinearDir::Horizontal,
@@ -37,8 +39,7 @@ impl Default for Layout {
 }
 
 fn split(tiles: &mut Tiles<Panel>, dir: egui_tiles::LinearDir, shares: &[(TileId, f32)]) -> TileId {
-    let mut linear =
-        egui_tiles::Linear::new(dir, shares.iter().map(|(tile, _)| *tile).collect());
+    let mut linear = egui_tiles::Linear::new(dir, shares.iter().map(|(tile, _)| *tile).collect());
     for (tile, share) in shares {
         linear.shares.set_share(*tile, *share);
     }

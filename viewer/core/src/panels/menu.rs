@@ -58,7 +58,10 @@ fn search_ui(ui: &mut Ui, viewer: &mut Viewer, commands: &mut Vec<Command>) {
     let Some(session) = &viewer.session else { return };
     ui.separator();
     let mut text = session.search.text.clone();
-    let field = TextEdit::singleline(&mut text).hint_text("Search names (regex)  /").desired_width(240.0);
+    let field = TextEdit::singleline(&mut text)
+        .hint_text("Search names (regex)  /")
+        .desired_width(240.0)
+        .align(egui::Align2::LEFT_CENTER);
     let response = ui.add(field);
     let name = egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Search names");
     response.widget_info(|| name.clone());

@@ -84,10 +84,8 @@ pub(super) fn minimap_ui(
     let shade = theme.background.gamma_multiply(0.65);
     painter.rect_filled(rect.with_max_x(left), 0.0, shade);
     painter.rect_filled(rect.with_min_x(right), 0.0, shade);
-    let frame = Rect::from_min_max(
-        pos2(left, rect.top()),
-        pos2(right.max(left + 2.0), rect.bottom()),
-    );
+    let frame =
+        Rect::from_min_max(pos2(left, rect.top()), pos2(right.max(left + 2.0), rect.bottom()));
     let stroke = egui::Stroke::new(1.0, theme.accent);
     painter.rect_stroke(frame, 0.0, stroke, egui::StrokeKind::Inside);
     if (response.dragged() || response.clicked())

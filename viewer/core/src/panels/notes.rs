@@ -12,7 +12,8 @@ pub(super) fn notes_ui(ui: &mut Ui, session: &mut Session, commands: &mut Vec<Co
             .desired_width(360.0);
         let response = ui.add(field);
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Note"));
-        let is_done = response.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
+        let is_done =
+            response.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
         if ui.button("Add").clicked() || is_done {
             let text = std::mem::take(&mut session.note_text);
             commands.push(Command::AddNote { at_ns: None, text });

@@ -60,7 +60,8 @@ fn found(text: &str) -> Vec<Binding> {
 /// How far apart the letters of `text` lie in `words`; `None` when they are not all there.
 fn spread(words: &str, text: &str) -> Option<usize> {
     let words: Vec<char> = words.to_lowercase().chars().collect();
-    let mut wanted = text.chars().flat_map(char::to_lowercase).filter(|c| !c.is_whitespace()).peekable();
+    let mut wanted =
+        text.chars().flat_map(char::to_lowercase).filter(|c| !c.is_whitespace()).peekable();
     let mut spread = 0;
     let mut last: Option<usize> = None;
     for (at, c) in words.iter().enumerate() {

@@ -24,7 +24,8 @@ pub(super) fn requests_ui(ui: &mut Ui, session: &mut Session, commands: &mut Vec
     histogram_ui(ui, session, &analyses.requests, commands);
     ui.horizontal(|ui| {
         let mut filter = session.requests.filter.clone();
-        let field = TextEdit::singleline(&mut filter).hint_text("Filter requests").desired_width(150.0);
+        let field =
+            TextEdit::singleline(&mut filter).hint_text("Filter requests").desired_width(150.0);
         let response = ui.add(field);
         response.widget_info(|| {
             egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Filter requests")
@@ -50,7 +51,9 @@ fn sorted_lengths(requests: &[RequestItem]) -> Vec<u64> {
 fn percentiles_ui(ui: &mut Ui, requests: &[RequestItem], commands: &mut Vec<Command>) {
     let lengths = sorted_lengths(requests);
     ui.horizontal_wrapped(|ui| {
-        for (name, share) in [("p50", 0.50), ("p90", 0.90), ("p95", 0.95), ("p99", 0.99), ("max", 1.0)] {
+        for (name, share) in
+            [("p50", 0.50), ("p90", 0.90), ("p95", 0.95), ("p99", 0.99), ("max", 1.0)]
+        {
             // Nearest rank.
             let rank = ((share * lengths.len() as f64).ceil() as usize).max(1) - 1;
             let Some(length) = lengths.get(rank).copied() else { continue };
@@ -73,7 +76,9 @@ fn histogram_ui(
     commands: &mut Vec<Command>,
 ) {
     let lengths = sorted_lengths(requests);
-    let (Some(low), Some(high)) = (lengths.first().copied(), lengths.last().copied()) else { return };
+    let (Some(low), Some(high)) = (lengths.first().copied(), lengths.last().copied()) else {
+        return;
+    };
     let (low_log, high_log) = ((low.max(1) as f64).ln(), (high.max(2) as f64).ln());
     let span = (high_log - low_log).max(1e-9);
     let mut bars = [0_u32; BARS];
@@ -104,7 +109,8 @@ fn histogram_ui(
         );
         let middle = length_at(bar.center().x);
         let is_in = session.requests.brush.is_none_or(|(a, b)| (a..=b).contains(&middle));
-        let colour = if is_in { ui.visuals().hyperlink_color } else { ui.visuals().weak_text_color() };
+        let colour =
+            if is_in { ui.visuals().hyperlink_color } else { ui.visuals().weak_text_color() };
         painter.rect_filled(bar, 1.0, colour);
     }
     if response.drag_started() {
@@ -127,19 +133,11 @@ fn histogram_ui(
     ));
 }
 
-fn table_ui(
-    ui: &mut Ui,
-    session: &Session,
-    requests: &[RequestItem],
-    commands: &mut Vec<Command>,
-) {
+fn table_ui(ui: &mut Ui, session: &Session, requests: &[RequestItem], commands: &mut Vec<Command>) {
     let list = &session.requests;
     let origin = session.document.bounds().start_ns();
     let has = |f: fn(&RequestItem) -> bool| requests.iter().any(f);
-    let mut columns = vec![
-        (RequestColumn::Request, "request"),
-        (RequestColumn::Duration, "took"),
-    ];
+    let mut columns = vec![(RequestColumn::Request, "request"), (RequestColumn::Duration, "took")];
     if has(|request| request.ttft_ns.is_some()) {
         columns.push((RequestColumn::Ttft, "ttft"));
     }
@@ -172,8 +170,8 @@ fn table_ui(
                         let is_sorted = list.by == *column;
                         let arrow = match (is_sorted, list.is_descending) {
                             (false, _) => "",
-                            (true, true) => " ⏷",
-                            (true, false) => " ⏶",
+                            (true, true) => " ↓",
+                            (true, false) => " ↑",
                         };
                         let button = egui::Button::new(format!("{title}{arrow}")).frame(false);
                         if ui.add(button).clicked() {

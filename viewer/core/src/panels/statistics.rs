@@ -52,7 +52,8 @@ pub(super) fn statistics_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<C
                         ui.weak(of.table.name().replace('_', " "));
                     });
                     row.col(|ui| {
-                        let label = egui::Label::new(&of.text).truncate().sense(egui::Sense::click());
+                        let label =
+                            egui::Label::new(&of.text).truncate().sense(egui::Sense::click());
                         if ui.add(label).clicked() {
                             commands.push(Command::SearchExactly(of.text.clone()));
                         }

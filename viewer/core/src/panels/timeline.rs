@@ -88,11 +88,8 @@ pub(super) fn timeline_ui(
         pixel,
     };
     let n_pixels = (canvas.width() / pixel).round() as u32;
-    let in_sight: Vec<usize> = placed
-        .iter()
-        .filter(|row| input.row_rect(row).is_some())
-        .map(|row| row.row)
-        .collect();
+    let in_sight: Vec<usize> =
+        placed.iter().filter(|row| input.row_rect(row).is_some()).map(|row| row.row).collect();
     context.wanted = Some((in_sight, n_pixels));
 
     let key = mesh_key(ui, session, canvas, &placed, context.theme.is_dark);
@@ -104,7 +101,12 @@ pub(super) fn timeline_ui(
             let origin = session.document.bounds().start_ns();
             paint_axis(axis, canvas.bottom(), session.view, origin, context.theme, &mut sink);
             let stats = paint_rows(&input, &mut sink);
-            Drawn { key, mesh: Arc::new(sink.finish()), stats, font_size: font_texture_size(ui.ctx()) }
+            Drawn {
+                key,
+                mesh: Arc::new(sink.finish()),
+                stats,
+                font_size: font_texture_size(ui.ctx()),
+            }
         }
     };
     painter.set(slot, Shape::Mesh(drawn.mesh.clone()));
@@ -173,10 +175,8 @@ fn gestures(ui: &Ui, response: &Response, session: &mut Session, commands: &mut 
     let modifiers = ui.input(|input| input.modifiers);
     if response.drag_started() {
         let origin = ui.input(|input| input.pointer.press_origin());
-        session.drag_range = modifiers
-            .shift
-            .then(|| origin.map(|at| snapped(session, canvas, at.x)))
-            .flatten();
+        session.drag_range =
+            modifiers.shift.then(|| origin.map(|at| snapped(session, canvas, at.x))).flatten();
     }
     if response.dragged() {
         match (session.drag_range, response.interact_pointer_pos()) {
@@ -287,7 +287,11 @@ fn click(
             };
             if let Some(track) = key {
                 let range = TimeRange::from_ns(cell.start_ns, cell.end_ns);
-                commands.push(Command::SelectLongest { table: track.kind.code(), key: track.key, range });
+                commands.push(Command::SelectLongest {
+                    table: track.kind.code(),
+                    key: track.key,
+                    range,
+                });
             }
         }
     }
@@ -393,7 +397,13 @@ fn overlays(
         painter.rect_filled(band, 0.0, theme.range);
         line(left, axis.top(), theme.accent);
         line(right, axis.top(), theme.accent);
-        label(painter, pos2((left + right) / 2.0, axis.bottom() + 8.0), &duration_text(range.len_ns()), theme, canvas);
+        label(
+            painter,
+            pos2((left + right) / 2.0, axis.bottom() + 8.0),
+            &duration_text(range.len_ns()),
+            theme,
+            canvas,
+        );
     }
     for note in &session.notes {
         let x = x_of(note.at_ns);
@@ -402,7 +412,13 @@ fn overlays(
         painter.rect_filled(flag, 1.0, theme.error);
         if !note.text.is_empty() {
             let font = FontId::proportional(11.0);
-            painter.text(pos2(x + 10.0, axis.top() + 4.0), Align2::LEFT_CENTER, &note.text, font, theme.text);
+            painter.text(
+                pos2(x + 10.0, axis.top() + 4.0),
+                Align2::LEFT_CENTER,
+                &note.text,
+                font,
+                theme.text,
+            );
         }
     }
     arrow(painter, input, session);
@@ -468,7 +484,8 @@ fn arrow(painter: &egui::Painter, input: &CanvasInput<'_>, session: &Session) {
         let is_near = (-2000.0..f64::from(input.area.width()) + 2000.0).contains(&x);
         is_near.then(|| pos2(input.area.left() + x as f32, y))
     };
-    let (Some(from), Some(to)) = (centre(&call, call.start_ns), centre(&work, work.start_ns)) else {
+    let (Some(from), Some(to)) = (centre(&call, call.start_ns), centre(&work, work.start_ns))
+    else {
         return;
     };
     let stroke = egui::Stroke::new(1.5, input.theme.selection);

@@ -65,12 +65,12 @@ pub(super) fn titles_ui(
     // Pinned rows last: they cover what scrolls under them.
     let (pinned, others): (Vec<_>, Vec<_>) = input.placed.iter().partition(|row| row.is_pinned);
     for placed in others.into_iter().chain(pinned) {
-        let (Some(rect), Some(row)) =
-            (input.row_rect(placed), input.document.rows.get(placed.row))
+        let (Some(rect), Some(row)) = (input.row_rect(placed), input.document.rows.get(placed.row))
         else {
             continue;
         };
-        let rect = Rect::from_min_max(pos2(area.left(), rect.top()), pos2(area.right(), rect.bottom()));
+        let rect =
+            Rect::from_min_max(pos2(area.left(), rect.top()), pos2(area.right(), rect.bottom()));
         let is_group = row.kind == RowKind::Group;
         let is_collapsed = session.collapsed.contains(&row.id);
         let response = ui.interact(rect, ui.scope_id().with(("row", placed.row)), Sense::click());
@@ -87,9 +87,9 @@ pub(super) fn titles_ui(
         let left = area.left() + 8.0 + 12.0 * f32::from(row.level);
         let line = rect.top() + rect.height().min(20.0) / 2.0;
         let mark = match (is_group, is_collapsed, placed.is_pinned) {
-            (_, _, true) => "📌 ",
-            (_, true, _) => "⏵ ",
-            (true, ..) => "⏷ ",
+            (_, _, true) => "• ",
+            (_, true, _) => "▸ ",
+            (true, ..) => "▾ ",
             _ => "",
         };
         let font = FontId::proportional(11.5);
@@ -105,7 +105,13 @@ pub(super) fn titles_ui(
         {
             let highest = number_text(series.extent().1);
             let at = pos2(area.right() - 6.0, rect.bottom() - 10.0);
-            ui.painter().text(at, Align2::RIGHT_CENTER, highest, FontId::proportional(10.0), theme.weak_text);
+            ui.painter().text(
+                at,
+                Align2::RIGHT_CENTER,
+                highest,
+                FontId::proportional(10.0),
+                theme.weak_text,
+            );
         }
         if response.clicked() {
             commands.push(Command::ToggleCollapsed(row.id.clone()));

@@ -7,6 +7,9 @@ use crate::paint::tone_colour;
 use crate::state::{Command, Session};
 use crate::timeline::{duration_text, moment_text};
 
+/// Findings shown at once.
+const MAX_FINDINGS: usize = 6;
+
 pub(super) fn verdict_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
     let Some(request) = session.request() else {
         ui.weak("Select a request in the list to see where its time went.");
@@ -122,22 +125,27 @@ fn findings_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
     }
     ui.separator();
     ui.strong("Findings");
-    for (at, finding) in findings.iter().enumerate() {
-        let text = format!("{} · {}", finding.title, duration_text(finding.ns));
+    for (at, finding) in findings.iter().take(MAX_FINDINGS).enumerate() {
+        let more = if analyses.requests.len() > 1 { " more than usual" } else { "" };
+        let text = format!("{} · {}{more}", finding.title, duration_text(finding.excess_ns));
         let button = egui::Button::new(&text).wrap().min_size(vec2(ui.available_width(), 0.0));
         let response = ui.add(button);
         response.widget_info(|| {
-            egui::WidgetInfo::labeled(egui::Role::Button, true, format!("Finding {}: {text}", at + 1))
+            egui::WidgetInfo::labeled(
+                egui::Role::Button,
+                true,
+                format!("Finding {}: {text}", at + 1),
+            )
         });
         let hover = match finding.evidence.len() {
             0 => "No row of the capture shows it".to_owned(),
-            n => format!("Go to the first of {n} rows that show it"),
+            n => format!("Go to the first of {n} events that show it"),
         };
         if response.on_hover_text(hover).clicked() {
             commands.push(Command::ShowFinding(at));
         }
         if !finding.remedy.is_empty() {
-            ui.weak(&finding.remedy);
+            ui.weak(finding.remedy);
         }
     }
 }

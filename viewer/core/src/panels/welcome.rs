@@ -24,7 +24,8 @@ pub(super) fn welcome_ui(ui: &mut Ui, viewer: &mut Viewer, commands: &mut Vec<Co
             .desired_width(420.0);
         let response = ui.add(field);
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Path"));
-        let is_done = response.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
+        let is_done =
+            response.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
         if is_done && !viewer.typed_path.is_empty() {
             commands.push(Command::Open(vec![PathBuf::from(&viewer.typed_path)]));
         }

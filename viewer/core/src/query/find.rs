@@ -3,6 +3,7 @@
 use underspan_model::tables::TableKind;
 
 use super::{Cancel, NameMatch};
+use crate::analysis::Culprit;
 use crate::document::{Document, RowBlock, track_columns};
 use crate::state::EventRef;
 use crate::timeline::TimeRange;
@@ -26,6 +27,9 @@ pub(crate) enum Direction {
     Backward,
 }
 
+/// A table, and the one key or the names that are wanted of it.
+type Sought<'a> = (TableKind, Option<u32>, Option<&'a [bool]>);
+
 /// The nearest event that starts behind (before) one that starts at `from_ns` in row `from_row`;
 /// events that start together are in order of their rows.
 ///
@@ -39,7 +43,7 @@ pub(crate) fn find_event(
     direction: Direction,
     cancel: &Cancel,
 ) -> Result<Option<EventRef>, String> {
-    let tables: Vec<(TableKind, Option<u32>, Option<&[bool]>)> = match wanted {
+    let tables: Vec<Sought<'_>> = match wanted {
         Wanted::OnTrack(table, key) => vec![(*table, Some(*key), None)],
         Wanted::Named(matches) => {
             matches.iter().map(|of| (of.table, None, Some(of.names.as_slice()))).collect()
@@ -61,22 +65,30 @@ pub(crate) fn find_event(
         };
         let mut best: Option<EventRef> = None;
         for (table, key, names) in &tables {
-            let found = in_window(document, *table, window, cancel, |event| {
-                let is_wanted = key.is_none_or(|key| key == event.key)
-                    && names
-                        .is_none_or(|names| names.get(event.name as usize).copied().unwrap_or(false));
-                let place = (event.start_ns, *table, event.row);
-                let is_beyond = match (direction, from_row) {
-                    (Direction::Forward, Some((of, row))) => place > (from_ns, of, row),
-                    (Direction::Forward, None) => event.start_ns >= from_ns,
-                    (Direction::Backward, Some((of, row))) => place < (from_ns, of, row),
-                    (Direction::Backward, None) => event.start_ns < from_ns,
-                };
-                is_wanted && is_beyond && event.start_ns >= window.start_ns()
-            }, |a, b| {
-                let is_before = (a.start_ns, a.row) < (b.start_ns, b.row);
-                is_before == (direction == Direction::Forward)
-            })?;
+            let found = in_window(
+                document,
+                *table,
+                window,
+                cancel,
+                |event| {
+                    let is_wanted = key.is_none_or(|key| key == event.key)
+                        && names.is_none_or(|names| {
+                            names.get(event.name as usize).copied().unwrap_or(false)
+                        });
+                    let place = (event.start_ns, *table, event.row);
+                    let is_beyond = match (direction, from_row) {
+                        (Direction::Forward, Some((of, row))) => place > (from_ns, of, row),
+                        (Direction::Forward, None) => event.start_ns >= from_ns,
+                        (Direction::Backward, Some((of, row))) => place < (from_ns, of, row),
+                        (Direction::Backward, None) => event.start_ns < from_ns,
+                    };
+                    is_wanted && is_beyond && event.start_ns >= window.start_ns()
+                },
+                |a, b| {
+                    let is_before = (a.start_ns, a.row) < (b.start_ns, b.row);
+                    is_before == (direction == Direction::Forward)
+                },
+            )?;
             best = nearer(best, found, direction);
         }
         if best.is_some() || is_last || cancel.is_cancelled() {
@@ -108,9 +120,37 @@ pub(crate) fn longest_in(
     range: TimeRange,
 ) -> Result<Option<EventRef>, String> {
     let cancel = Cancel::default();
-    let is_wanted =
-        |event: &EventRef| event.key == key && range.touches(event.start_ns, event.end_ns);
+    let is_wanted = |event: &EventRef| event.key == key;
     in_window(document, table, range, &cancel, is_wanted, |a, b| a.len_ns() > b.len_ns())
+}
+
+/// The event that is to blame for what took time in `range`: the one of its kind that ran longest
+/// within it.
+///
+/// # Errors
+/// In words, when the file is damaged.
+pub(crate) fn culprit_in(
+    document: &Document,
+    culprit: Culprit,
+    range: TimeRange,
+) -> Result<Option<EventRef>, String> {
+    let table = match culprit {
+        Culprit::Copy => TableKind::Memcpy,
+        Culprit::Call => TableKind::ApiCall,
+        _ => TableKind::Kernel,
+    };
+    let is_wanted = |event: &EventRef| match culprit {
+        Culprit::Kernel(role) => document.labels.role(event.name) == role,
+        Culprit::Multiply => document.labels.role(event.name).is_matmul(),
+        Culprit::Nothing => false,
+        Culprit::AnyKernel | Culprit::Copy | Culprit::Call => true,
+    };
+    let inside = |event: &EventRef| {
+        let (start, end) = (event.start_ns.max(range.start_ns()), event.end_ns.min(range.end_ns()));
+        end.saturating_sub(start)
+    };
+    let is_longer = |a: &EventRef, b: &EventRef| inside(a) > inside(b);
+    in_window(document, table, range, &Cancel::default(), is_wanted, is_longer)
 }
 
 /// The event in a row of a table; looks through the whole capture unless `near` says where.

@@ -8,11 +8,11 @@ mod statistics;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-pub(crate) use find::{Direction, Wanted, event_at, find_event, longest_in};
+pub(crate) use find::{Direction, Wanted, culprit_in, event_at, find_event, longest_in};
 pub(crate) use launch::launch_partner;
 pub(crate) use names::{NameMatch, matching_names, pattern_regex};
-pub use statistics::{NameStatistics, RangeStatistics};
 pub(crate) use statistics::range_statistics;
+pub use statistics::{NameStatistics, RangeStatistics};
 
 /// Tells a job that nobody waits for it any more.
 #[derive(Debug, Clone, Default)]

@@ -37,7 +37,8 @@ pub(crate) fn matching_names(timeline: &Timeline, pattern: &str) -> Result<Vec<N
         matches.push(NameMatch { table, names: strings.clone() });
     }
     for table in [TableKind::Memcpy, TableKind::Memset, TableKind::Sync] {
-        let names = (0..=20).map(|code| regex.is_match(&full_name(timeline, table, code))).collect();
+        let names =
+            (0..=20).map(|code| regex.is_match(&full_name(timeline, table, code))).collect();
         matches.push(NameMatch { table, names });
     }
     matches.retain(|of| of.names.contains(&true));

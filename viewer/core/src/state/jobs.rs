@@ -192,7 +192,8 @@ impl TileWorker {
         let mut coarse = rows.clone();
         loop {
             let tiles = query(&coarse);
-            coarse = tiles.iter().filter(|tile| !tile.missing.is_empty()).map(|tile| tile.row).collect();
+            coarse =
+                tiles.iter().filter(|tile| !tile.missing.is_empty()).map(|tile| tile.row).collect();
             let mut missing: Vec<ChunkId> =
                 tiles.iter().flat_map(|tile| tile.missing.iter().copied()).collect();
             missing.sort_unstable();

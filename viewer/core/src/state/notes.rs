@@ -50,9 +50,8 @@ impl SavedView {
     pub(crate) fn save(&self, capture: &Path) -> Result<(), String> {
         let path = Self::path_for(capture);
         let text = serde_json::to_string_pretty(self).map_err(|error| error.to_string())?;
-        std::fs::write(&path, text).map_err(|error| {
-            format!("the notes cannot be saved as {}: {error}", path.display())
-        })
+        std::fs::write(&path, text)
+            .map_err(|error| format!("the notes cannot be saved as {}: {error}", path.display()))
     }
 }
 

@@ -39,9 +39,8 @@ impl RequestList {
             let in_brush = self.brush.is_none_or(|(low, high)| (low..=high).contains(&len));
             in_brush && (filter.is_empty() || matches(request, &filter))
         };
-        self.order = (0..requests.len())
-            .filter(|at| requests.get(*at).is_some_and(is_shown))
-            .collect();
+        self.order =
+            (0..requests.len()).filter(|at| requests.get(*at).is_some_and(is_shown)).collect();
         let by = self.by;
         // What a request does not have comes last, whichever way the list is sorted.
         let number = |at: &usize| requests.get(*at).and_then(|request| value(request, by));

@@ -274,8 +274,12 @@ impl Session {
     /// What stays bright.
     pub(crate) fn highlight(&self) -> Highlight {
         let names = self.search.matches.iter().map(|of| (of.table, of.names.clone())).collect();
-        let spans = self.request().map(|request| vec![request.range]).unwrap_or_default();
-        Highlight { spans, names }
+        let request = self.request();
+        let spans = request.map(|request| vec![request.range]).unwrap_or_default();
+        let steps = request.map_or(&[][..], |request| &request.steps);
+        let mut device_spans: Vec<TimeRange> = steps.iter().filter_map(|of| of.device).collect();
+        device_spans.sort_by_key(|span| span.end_ns());
+        Highlight { spans, device_spans, names }
     }
 
     /// Shows an event: leaves the view as it is when it can be seen well, centres it otherwise.
@@ -289,7 +293,8 @@ impl Session {
             } else {
                 event.len_ns().max(10) as f64 * 20.0
             };
-            let view = event.range().padded((len / event.len_ns().max(10) as f64 - 1.0).max(0.0) / 2.0);
+            let view =
+                event.range().padded((len / event.len_ns().max(10) as f64 - 1.0).max(0.0) / 2.0);
             self.view = view;
         }
         let table = event.kind().unwrap_or(TableKind::Kernel);

@@ -9,13 +9,13 @@ use underspan_model::tables::TableKind;
 use super::jobs::{EventDetails, Jobs, Message, TileRequest, Wake};
 use super::session::{Place, Session};
 use super::{Command, EventRef, Link, Note, Panel};
-use crate::analysis::{Analyses, Comparison};
+use crate::analysis::{Analyses, Comparison, Culprit, FindingItem, Shown};
 use crate::document::{Document, OpenError, OpenProgress, event_facts};
 use crate::paint::GalleyCache;
 use crate::panels::Layout;
 use crate::query::{
-    Cancel, Direction, Wanted, event_at, find_event, launch_partner, longest_in, matching_names,
-    range_statistics,
+    Cancel, Direction, Wanted, culprit_in, event_at, find_event, launch_partner, longest_in,
+    matching_names, range_statistics,
 };
 use crate::timeline::TimeRange;
 
@@ -83,6 +83,7 @@ pub struct Viewer {
     pub(crate) is_dark: bool,
     pub(crate) scale: f32,
     pub(crate) has_overlay: bool,
+    pub(crate) has_fonts: bool,
     pub(crate) frames: VecDeque<f32>,
     pub(crate) galleys: GalleyCache,
     effects: Vec<Effect>,
@@ -90,7 +91,7 @@ pub struct Viewer {
     next_id: u64,
     /// Where to go once the capture is open.
     link: Link,
-    pending_request: Option<String>,
+    pending_request: Option<(String, Option<TimeRange>)>,
     /// Commands to do once the capture is analyzed.
     script: Vec<Command>,
 }
@@ -124,6 +125,7 @@ impl Viewer {
             is_dark: true,
             scale: 1.0,
             has_overlay: false,
+            has_fonts: false,
             frames: VecDeque::new(),
             galleys: GalleyCache::default(),
             effects: Vec::new(),
@@ -369,11 +371,9 @@ impl Viewer {
                 session.notes.sort_by_key(|note| note.at_ns);
                 self.save_view();
             }
-            Command::RemoveNote(at) => {
-                if at < session.notes.len() {
-                    session.notes.remove(at);
-                    self.save_view();
-                }
+            Command::RemoveNote(at) if at < session.notes.len() => {
+                session.notes.remove(at);
+                self.save_view();
             }
             Command::NextNote => {
                 let middle = session.view.at_fraction(0.5);
@@ -484,7 +484,8 @@ impl Viewer {
             )
             .clamped(session.document.bounds().padded(0.5));
         }
-        self.pending_request = link.request;
+        let view = link.view.map(|_| session.view);
+        self.pending_request = link.request.map(|id| (id, view));
         if let Some(search) = link.search {
             self.search(search);
         }
@@ -600,15 +601,28 @@ impl Viewer {
     fn show_finding(&mut self, at: usize) {
         let Some(session) = &self.session else { return };
         let Some(analyses) = &session.analyses else { return };
-        let evidence = session
+        let finding = session
             .requests
             .selected
-            .and_then(|request| analyses.findings_of(request).into_iter().nth(at))
-            .and_then(|finding| finding.evidence.first().copied());
-        match evidence {
-            Some((table, row)) => {
+            .and_then(|request| analyses.findings_of(request).into_iter().nth(at));
+        let Some(FindingItem { evidence, culprit, .. }) = finding else {
+            self.status = "select a request with findings first".to_owned();
+            return;
+        };
+        // An event says more than a range of time.
+        let row = evidence.iter().find(|of| matches!(of, Shown::Row(..)));
+        match row.or(evidence.first()) {
+            Some(Shown::Row(table, row)) => {
+                let (table, row) = (*table, *row);
                 let near = session.request().map(|request| request.range.padded(1.0));
                 self.look_for(move |document, _| event_at(document, table, row, near));
+            }
+            Some(Shown::Range(range)) if culprit == Culprit::Nothing => {
+                self.apply(Command::Show(range.padded(0.2)));
+            }
+            Some(Shown::Range(range)) => {
+                let range = *range;
+                self.look_for(move |document, _| culprit_in(document, culprit, range));
             }
             None => self.status = "no row of the capture shows it".to_owned(),
         }
@@ -832,8 +846,12 @@ impl Viewer {
         let Some(session) = &mut self.session else { return };
         session.requests.arrange(&analyses.requests);
         session.analyses = Some(analyses);
-        if let Some(id) = self.pending_request.take() {
+        if let Some((id, view)) = self.pending_request.take() {
             self.select_request_by_id(&id);
+            // A link that says both means its own view.
+            if let (Some(view), Some(session)) = (view, &mut self.session) {
+                session.view = view;
+            }
         }
         for command in std::mem::take(&mut self.script) {
             self.apply(command);

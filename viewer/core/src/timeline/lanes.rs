@@ -70,12 +70,18 @@ mod tests {
 
     #[test]
     fn nested_calls_stand_below_their_callers() {
-        assert_eq!(lanes(&[(0, 100, true), (10, 50, true), (20, 30, true), (60, 90, true)]), [0, 1, 2, 1]);
+        assert_eq!(
+            lanes(&[(0, 100, true), (10, 50, true), (20, 30, true), (60, 90, true)]),
+            [0, 1, 2, 1]
+        );
     }
 
     #[test]
     fn kernels_that_overlap_by_a_moment_alternate() {
-        assert_eq!(lanes(&[(0, 10, true), (9, 20, true), (19, 30, true), (30, 40, true)]), [0, 1, 0, 0]);
+        assert_eq!(
+            lanes(&[(0, 10, true), (9, 20, true), (19, 30, true), (30, 40, true)]),
+            [0, 1, 0, 0]
+        );
     }
 
     #[test]

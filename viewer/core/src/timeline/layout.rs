@@ -65,9 +65,8 @@ pub(crate) fn place(
         true
     };
     let has_wanted_child = |at: usize| {
-        rows.iter().any(|row| {
-            row.parent == Some(at) && !has(choices.hidden, &row.id) && is_wanted(row)
-        })
+        rows.iter()
+            .any(|row| row.parent == Some(at) && !has(choices.hidden, &row.id) && is_wanted(row))
     };
     let height = |at: usize| match rows.get(at) {
         Some(Row { kind: RowKind::Group, .. }) | None => heights.group,
@@ -128,8 +127,7 @@ mod tests {
         let pinned: Vec<String> = pinned.iter().map(|id| (*id).to_owned()).collect();
         let order: Vec<usize> = (0..rows.len()).collect();
         let wanted = |row: &Row| row.id.contains(filter);
-        let placed =
-            place(&rows, &order, choices, &pinned, RowHeights::default(), wanted, |_| 2);
+        let placed = place(&rows, &order, choices, &pinned, RowHeights::default(), wanted, |_| 2);
         for pair in placed.windows(2) {
             assert_eq!(pair[0].top + pair[0].height, pair[1].top);
         }

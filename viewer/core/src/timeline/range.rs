@@ -95,10 +95,7 @@ impl TimeRange {
 
     /// From the earlier start to the later end.
     pub fn union(self, other: Self) -> Self {
-        Self {
-            start_ns: self.start_ns.min(other.start_ns),
-            end_ns: self.end_ns.max(other.end_ns),
-        }
+        Self { start_ns: self.start_ns.min(other.start_ns), end_ns: self.end_ns.max(other.end_ns) }
     }
 
     /// Pushed back so that it shows at least half a view's worth of `bounds`.

@@ -101,7 +101,8 @@ fn draw_cell(cell: &Cell, table: TableKind, pixel_ns: f64) -> DrawCell {
     let is_pixel = cell.row.is_none() && cell.first_pixel == cell.last_pixel;
     let len = cell.end_ns.abs_diff(cell.start_ns) as f64;
     let whole = if is_pixel { pixel_ns } else { len };
-    let busy = if cell.row.is_some() { 1.0 } else { (cell.busy_ns as f64 / whole.max(1.0)).min(1.0) };
+    let busy =
+        if cell.row.is_some() { 1.0 } else { (cell.busy_ns as f64 / whole.max(1.0)).min(1.0) };
     DrawCell {
         start_ns: cell.start_ns,
         end_ns: cell.end_ns,

@@ -1,10 +1,16 @@
 //! What the analysis says about the open capture: its requests and where their time went.
 
+mod findings;
+mod from_requests;
+
 use std::sync::Arc;
 
-use underspan_engine::{Analysis, AnalysisOptions, CaptureDiff, Side};
+use underspan_classifier::Role;
+use underspan_engine::{Analysis, AnalysisOptions, CaptureDiff, RequestOptions, Requests, Side};
 use underspan_model::tables::{Span, SpanKind, SpanStatus, TableKind};
 use underspan_model::{NONE_U32, StringId, Timeline};
+
+pub(crate) use findings::FindingItem;
 
 use crate::document::Document;
 use crate::timeline::TimeRange;
@@ -46,10 +52,40 @@ pub(crate) struct PartItem {
     /// Name in words.
     pub(crate) name: String,
     pub(crate) ns: u64,
-    /// Rows that show it, the most telling first.
-    pub(crate) evidence: Vec<(TableKind, u64)>,
+    /// What shows it, the most telling first.
+    pub(crate) evidence: Vec<Shown>,
+    /// What in a range of evidence is to blame.
+    pub(crate) culprit: Culprit,
+    /// What to do when it is more than usual.
+    pub(crate) remedy: &'static str,
     /// What kind of part it is, for its colour.
     pub(crate) tone: Tone,
+}
+
+/// What shows that something is so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// A row of a table.
+    Row(TableKind, u64),
+    /// All that is in a range of time.
+    Range(TimeRange),
+}
+
+/// What kind of event is to blame for a part of a request's time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Culprit {
+    /// A kernel of this role.
+    Kernel(Role),
+    /// A kernel that multiplies matrices.
+    Multiply,
+    /// Any kernel.
+    AnyKernel,
+    /// A copy.
+    Copy,
+    /// A call of the host.
+    Call,
+    /// Nothing that is an event.
+    Nothing,
 }
 
 /// What a part of a request's time means for it.
@@ -65,18 +101,6 @@ pub(crate) enum Tone {
     Outside,
     /// Nothing says.
     Unknown,
-}
-
-/// Something the analysis claims about a request.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct FindingItem {
-    pub(crate) title: String,
-    /// How much time it is about.
-    pub(crate) ns: u64,
-    /// Rows that show it, the most telling first.
-    pub(crate) evidence: Vec<(TableKind, u64)>,
-    /// What to do about it.
-    pub(crate) remedy: String,
 }
 
 impl Tone {
@@ -96,6 +120,8 @@ impl Tone {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct StepItem {
     pub(crate) range: TimeRange,
+    /// When its work ran on the device.
+    pub(crate) device: Option<TimeRange>,
     /// What it was doing, in a word.
     pub(crate) phase: &'static str,
     pub(crate) own_tokens: Option<u32>,
@@ -111,28 +137,16 @@ pub(crate) struct Comparison {
 }
 
 impl Analyses {
-    /// Analyzes a document; takes as long as the capture is large.
+    /// Analyzes a document; takes as long as the capture is large. Of a capture that is not in
+    /// memory only the spans are looked at.
     pub(crate) fn of(document: &Document) -> Self {
         let timeline = document.timeline();
-        Self { requests: requests_of_spans(timeline), ..Self::default() }
-    }
-}
-
-impl Analyses {
-    /// What is claimed about a request, largest first: the parts of its time that rows of the
-    /// capture show.
-    pub(crate) fn findings_of(&self, request: usize) -> Vec<FindingItem> {
-        let Some(request) = self.requests.get(request) else { return Vec::new() };
-        let mut parts: Vec<&PartItem> =
-            request.parts.iter().filter(|part| !part.evidence.is_empty()).collect();
-        parts.sort_by_key(|part| std::cmp::Reverse(part.ns));
-        let finding = |part: &&PartItem| FindingItem {
-            title: part.name.clone(),
-            ns: part.ns,
-            evidence: part.evidence.clone(),
-            remedy: String::new(),
-        };
-        parts.iter().map(finding).collect()
+        if !document.is_in_memory() {
+            return Self { requests: requests_of_spans(timeline), ..Self::default() };
+        }
+        let analysis = Analysis::of(timeline, &AnalysisOptions::default());
+        let requests = Requests::of(timeline, &analysis, &RequestOptions::default());
+        Self::of_requests(timeline, &requests)
     }
 }
 
