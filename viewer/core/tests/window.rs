@@ -42,8 +42,8 @@ fn kernel_name(document: &Document, event: EventRef) -> String {
 fn assert_culprit_is_selected_and_visible(harness: &Harness<'static, Viewer>) {
     let viewer = harness.state();
     let event = viewer.selected_event().expect("an event is selected");
-    assert_eq!(kernel_name(viewer.document().unwrap(), event), CULPRIT);
-    let view = viewer.view().unwrap();
+    assert_eq!(kernel_name(viewer.document().expect("a document"), event), CULPRIT);
+    let view = viewer.view().expect("a view");
     assert!(view.encloses(event.range()), "{view:?} {event:?}");
     // It has a node of its own on the canvas: it is drawn wide enough to be read.
     harness.get_by_label_contains(&format!("{CULPRIT}, "));

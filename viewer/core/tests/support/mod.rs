@@ -8,16 +8,16 @@ use underspan_model::{NONE_U32, Timeline};
 use underspan_native::{WriteOptions, write_timeline};
 
 /// Name of the kernel that is to blame.
-pub const CULPRIT: &str = "ampere_sgemm_128x64_nn";
+pub(crate) const CULPRIT: &str = "ampere_sgemm_128x64_nn";
 /// Request that met it.
-pub const SLOW_REQUEST: &str = "req-7";
+pub(crate) const SLOW_REQUEST: &str = "req-7";
 
 const STEP_NS: i64 = 1_000_000;
 const N_REQUESTS: i64 = 12;
 const STEPS_EACH: i64 = 4;
 
 /// The capture.
-pub fn planted_server() -> Timeline {
+pub(crate) fn planted_server() -> Timeline {
     let mut trace = TraceBuilder::new();
     let mut steps = Vec::new();
     let mut spans = Vec::new();
@@ -90,9 +90,10 @@ pub fn planted_server() -> Timeline {
 }
 
 /// The capture as a file in a folder of its own.
-pub fn planted_file() -> (tempfile::TempDir, std::path::PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
+pub(crate) fn planted_file() -> (tempfile::TempDir, std::path::PathBuf) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("planted.uspan");
-    write_timeline(&path, &planted_server(), &WriteOptions::default()).unwrap();
+    write_timeline(&path, &planted_server(), &WriteOptions::default())
+        .expect("the file is written");
     (folder, path)
 }
