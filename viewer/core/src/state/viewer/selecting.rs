@@ -1,0 +1,205 @@
+//! Selecting and finding events, requests and ranges.
+
+use underspan_model::tables::TableKind;
+
+use super::Viewer;
+use crate::analysis::{Culprit, FindingItem, Shown};
+use crate::document::{Document, event_facts};
+use crate::query::{
+    Cancel, Direction, NameMatch, Wanted, culprit_in, event_at, find_event, launch_partner,
+    matching_names, range_statistics,
+};
+use crate::state::jobs::{EventDetails, Message};
+use crate::state::session::Search;
+use crate::state::{Command, EventRef, Panel};
+use crate::timeline::TimeRange;
+
+impl Viewer {
+    pub(super) fn select(&mut self, event: EventRef) {
+        if let Some(session) = &mut self.session {
+            session.reveal_event(&event);
+        }
+        self.set_event(event);
+        self.layout.show(Panel::Details);
+    }
+
+    pub(super) fn set_event(&mut self, event: EventRef) {
+        let Some(session) = &mut self.session else { return };
+        session.event = Some(event);
+        session.details = None;
+        let document = session.document.clone();
+        self.jobs.spawn(move || {
+            let details = event_facts(
+                &document,
+                event.kind().unwrap_or(TableKind::Kernel),
+                event.row,
+                event.range(),
+            )
+            .and_then(|facts| {
+                let partner = launch_partner(&document, &event)?;
+                Ok(EventDetails { facts, partner })
+            });
+            Message::Details(event, details)
+        });
+    }
+
+    pub(super) fn select_request(&mut self, at: usize) {
+        let Some(session) = &mut self.session else { return };
+        let range = session
+            .analyses
+            .as_ref()
+            .and_then(|analyses| analyses.requests.get(at))
+            .map(|request| request.range);
+        let Some(range) = range else { return };
+        session.requests.selected = Some(at);
+        session.view = range.padded(0.08);
+        self.layout.show(Panel::Verdict);
+    }
+
+    pub(super) fn select_request_by_id(&mut self, id: &str) {
+        let requests = self
+            .session
+            .as_ref()
+            .and_then(|session| session.analyses.as_ref())
+            .map_or(&[][..], |analyses| &analyses.requests);
+        let wanted = id.to_lowercase();
+        let found = requests.iter().position(|request| {
+            request.id == id
+                || request.trace_id.is_some_and(|of| format!("{of:032x}") == wanted)
+                || request.span_id.is_some_and(|of| format!("{of:016x}") == wanted)
+        });
+        match found {
+            Some(at) => self.apply(Command::SelectRequest(at)),
+            None => self.status = format!("there is no request {id}"),
+        }
+    }
+
+    pub(super) fn show_finding(&mut self, at: usize) {
+        let Some(session) = &self.session else { return };
+        let Some(analyses) = &session.analyses else { return };
+        let finding = session
+            .requests
+            .selected
+            .and_then(|request| analyses.findings_of(request).into_iter().nth(at));
+        let Some(FindingItem { evidence, culprit, .. }) = finding else {
+            self.status = "select a request with findings first".to_owned();
+            return;
+        };
+        // An event says more than a range of time.
+        let row = evidence.iter().find(|of| matches!(of, Shown::Row(..)));
+        match row.or(evidence.first()) {
+            Some(Shown::Row(table, row)) => {
+                let (table, row) = (*table, *row);
+                let near = session.request().map(|request| request.range.padded(1.0));
+                self.look_for(move |document, _| event_at(document, table, row, near));
+            }
+            Some(Shown::Range(range)) if culprit == Culprit::Nothing => {
+                self.apply(Command::Show(range.padded(0.2)));
+            }
+            Some(Shown::Range(range)) => {
+                let range = *range;
+                self.look_for(move |document, _| culprit_in(document, culprit, range));
+            }
+            None => self.status = "no row of the capture shows it".to_owned(),
+        }
+    }
+
+    pub(super) fn arrange_requests(&mut self) {
+        let Some(session) = &mut self.session else { return };
+        if let Some(analyses) = &session.analyses {
+            session.requests.arrange(&analyses.requests);
+        }
+    }
+
+    pub(super) fn search(&mut self, text: String) {
+        let Some(session) = &mut self.session else { return };
+        let (matches, error) = match matching_names(session.document.timeline(), &text) {
+            _ if text.is_empty() => (Vec::new(), None),
+            Ok(matches) => (matches, None),
+            Err(error) => (Vec::new(), Some(error)),
+        };
+        session.search = Search { text, matches, error };
+    }
+
+    pub(super) fn find_on_track(&mut self, direction: Direction) {
+        let Some(event) = self.session.as_ref().and_then(|session| session.event) else {
+            self.status = "select an event first".to_owned();
+            return;
+        };
+        let Some(table) = event.kind() else { return };
+        let wanted = Wanted::OnTrack(table, event.key);
+        self.find(wanted, event.start_ns, Some((table, event.row)), direction);
+    }
+
+    pub(super) fn find_named(&mut self, direction: Direction) {
+        let Some(session) = &self.session else { return };
+        let from = session.event.and_then(|event| Some((event.kind()?, event)));
+        let matches = match (&session.search.matches[..], from) {
+            ([], Some((table, event))) => {
+                let name = session.document.labels_of(table, event.name);
+                vec![NameMatch { table, names: name }]
+            }
+            ([], None) => {
+                self.status = "search for something, or select an event, first".to_owned();
+                return;
+            }
+            (matches, _) => matches.to_vec(),
+        };
+        let start = from.map_or_else(|| session.view.start_ns(), |(_, event)| event.start_ns);
+        let row = from.map(|(table, event)| (table, event.row));
+        self.find(Wanted::Named(matches), start, row, direction);
+    }
+
+    pub(super) fn find(
+        &mut self,
+        wanted: Wanted,
+        from_ns: i64,
+        row: Option<(TableKind, u64)>,
+        direction: Direction,
+    ) {
+        self.look_for(move |document, cancel| {
+            find_event(document, &wanted, from_ns, row, direction, cancel)
+        });
+    }
+
+    pub(super) fn look_for(
+        &mut self,
+        job: impl FnOnce(&Document, &Cancel) -> Result<Option<EventRef>, String> + Send + 'static,
+    ) {
+        let id = self.id();
+        let Some(session) = &mut self.session else { return };
+        if let Some((_, before)) = session.finding.take() {
+            before.cancel();
+        }
+        let cancel = Cancel::default();
+        session.finding = Some((id, cancel.clone()));
+        let document = session.document.clone();
+        self.jobs.spawn(move || Message::Found(id, job(&document, &cancel)));
+    }
+
+    pub(super) fn ask_for_statistics(&mut self, range: TimeRange) {
+        let id = self.id();
+        let Some(session) = &mut self.session else { return };
+        if let Some((_, _, before)) = session.statistics.pending.take() {
+            before.cancel();
+        }
+        let cancel = Cancel::default();
+        session.statistics.pending = Some((id, range, cancel.clone()));
+        let document = session.document.clone();
+        self.jobs
+            .spawn(move || Message::Statistics(id, range_statistics(&document, range, &cancel)));
+    }
+}
+
+/// A text as a regular expression that matches it alone.
+pub(super) fn exact_pattern(text: &str) -> String {
+    let mut pattern = String::from("^");
+    for c in text.chars() {
+        if c.is_ascii() && !c.is_ascii_alphanumeric() && c != '_' && c != ' ' {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern.push('$');
+    pattern
+}
