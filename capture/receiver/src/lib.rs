@@ -28,7 +28,7 @@ pub use environment::{
     TelemetryPlan,
 };
 pub use error::ReceiverError;
-pub use options::{Limits, ReceiverOptions, Upstream, UpstreamProtocol, Upstreams};
+pub use options::{Keep, Limits, ReceiverOptions, Upstream, UpstreamProtocol, Upstreams};
 pub use receiver::{Receiver, Summary};
 pub use signal::Signal;
 pub use stats::{ReceiverStats, SignalStats};

@@ -11,6 +11,8 @@ pub struct ReceiverOptions {
     /// An existing folder for the spool files. They are made when the first export comes, readable
     /// by their owner only: spans may hold text of requests.
     pub spool_folder: PathBuf,
+    /// Which spans are kept.
+    pub keep: Keep,
     /// Where exports are sent on to.
     pub upstreams: Upstreams,
     /// Bounds of memory, disk and time.
@@ -22,10 +24,20 @@ impl ReceiverOptions {
     pub fn new(spool_folder: impl Into<PathBuf>) -> Self {
         Self {
             spool_folder: spool_folder.into(),
+            keep: Keep::All,
             upstreams: Upstreams::default(),
             limits: Limits::default(),
         }
     }
+}
+
+/// Which spans are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// All that find room.
+    All,
+    /// Those that came within this time, and some older ones.
+    Last(Duration),
 }
 
 /// Bounds of a receiver.

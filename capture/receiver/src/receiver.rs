@@ -65,7 +65,7 @@ impl Receiver {
     /// When there is no port or thread to be had, the spool folder cannot be written to, or an
     /// upstream endpoint cannot be used. That an endpoint does not answer is no error.
     pub fn start(options: ReceiverOptions) -> Result<Self, ReceiverError> {
-        let ReceiverOptions { spool_folder, upstreams, limits } = options;
+        let ReceiverOptions { spool_folder, keep, upstreams, limits } = options;
         let system = |what| move |source| ReceiverError::System { what, source };
         probe(&spool_folder)
             .map_err(|source| ReceiverError::Spool { path: spool_folder.clone(), source })?;
@@ -91,8 +91,9 @@ impl Receiver {
         });
         let (grpc_listener, grpc_port) = grpc.map_err(system("listen on 127.0.0.1"))?;
         let (http_listener, http_port) = http.map_err(system("listen on 127.0.0.1"))?;
-        let (spool, writer) = Spool::start(&spool_folder, limits.spool_bytes, Arc::clone(&counted))
-            .map_err(system("start a thread that writes"))?;
+        let (spool, writer) =
+            Spool::start(&spool_folder, keep, limits.spool_bytes, Arc::clone(&counted))
+                .map_err(system("start a thread that writes"))?;
 
         let mut queues = [None, None, None];
         let mut sending = Vec::new();
@@ -147,6 +148,13 @@ impl Receiver {
     /// What it did so far.
     pub fn stats(&self) -> ReceiverStats {
         self.counted.lock().clone()
+    }
+
+    /// Keeps no more spans, and says where those that were kept are. Exports are taken and passed
+    /// on as before.
+    pub fn stop_keeping(&self) -> Vec<PathBuf> {
+        let Some(running) = &self.running else { return Vec::new() };
+        running.runtime.block_on(running.intake.finish_keeping())
     }
 
     /// Takes no more exports, waits a bounded time for what is to be sent on, and ends.

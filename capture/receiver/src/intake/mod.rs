@@ -7,6 +7,7 @@ mod grpc;
 mod http;
 mod serve;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -64,6 +65,11 @@ impl Intake {
     ) -> Self {
         let budget = Arc::new(Budget::new(limits.in_flight_bytes));
         Self { limits, counted, spool, queues, budget }
+    }
+
+    /// Keeps no more spans.
+    pub(crate) async fn finish_keeping(&self) -> Vec<PathBuf> {
+        self.spool.finish().await
     }
 
     /// Takes an export: hands it over to be sent on, and returns when its spans are kept.

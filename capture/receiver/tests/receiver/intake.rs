@@ -324,3 +324,20 @@ fn a_full_disk_does_not_stop_anything() {
     assert!(summary.stats.spooled_bytes <= 3000);
     assert!(summary.stats.spool_error.is_some());
 }
+
+#[test]
+fn exports_are_passed_on_after_the_spans_are_no_longer_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let receiver = receiver(folder.path());
+    let export = |index| {
+        let body = spans(index, 1).encode_to_vec();
+        assert_eq!(post(receiver.http_port(), "/v1/traces", &[PROTOBUF], &body).status, 200);
+    };
+    export(0);
+    assert_eq!(imported(&receiver.stop_keeping()), [1]);
+    export(1);
+    let summary = receiver.stop();
+    assert_eq!(imported(&summary.spool_files), [1]);
+    assert_eq!((summary.stats.traces.items, summary.stats.spooled_spans), (2, 1));
+    assert_eq!(summary.stats.unspooled_spans, 0, "nothing that should have been kept");
+}
