@@ -16,6 +16,8 @@ mod fleet;
 mod injection;
 mod observer;
 mod options;
+mod otlp;
+mod own_piece;
 mod plan;
 mod process_tree;
 mod record;

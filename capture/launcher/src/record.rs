@@ -2,6 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use underspan_model::ProblemLedger;
+
+use crate::otlp::Otlp;
+use crate::own_piece::write_problems;
 use crate::{
     Action, Ending, Files, Fleet, LaunchError, Mode, Observer, Plan, ProcessTree, RecordOptions,
     Session, StopReason, Supervised, find_collector, injection, unpack_hook,
@@ -32,10 +36,11 @@ pub fn record(
     observer: &mut dyn Observer,
 ) -> Result<Recorded, LaunchError> {
     let prepared = prepare(options);
-    let (session, variables) = match prepared {
+    let (session, mut variables) = match prepared {
         Ok((session, injection)) => {
             injection.notes.iter().for_each(|note| observer.note(note));
-            (Some(session), injection.variables)
+            let named = injection.variables.into_iter().map(|(name, value)| (name.into(), value));
+            (Some(session), named.collect())
         }
         Err(error @ (LaunchError::OtherTool { .. } | LaunchError::NoCommand)) => return Err(error),
         Err(error) => {
@@ -43,7 +48,13 @@ pub fn record(
             (None, Vec::new())
         }
     };
-    let started = Supervised::start(&options.command, &variables);
+    let mut arguments = options.command.clone();
+    let mut otlp = session.as_ref().and_then(|session| exports(options, session, observer));
+    if let Some(otlp) = &mut otlp {
+        arguments.clone_from(&otlp.command);
+        variables.append(&mut otlp.variables);
+    }
+    let started = Supervised::start(&arguments, &variables);
     let mut command = match started {
         Ok(command) => command,
         Err(error) => {
@@ -54,8 +65,9 @@ pub fn record(
         }
     };
     if let Some(session) = session {
-        let mut recording = Recording::new(options, session, command.pid());
+        let mut recording = Recording::new(options, session, command.pid(), otlp);
         recording.follow(&mut command, observer)?;
+        recording.end(observer);
     }
     command.wait_for_end().map(Recorded::of)
 }
@@ -87,6 +99,20 @@ pub(crate) fn prepare(options: &RecordOptions) -> Result<(Session, crate::Inject
     }
 }
 
+/// The receiver of the command's exports; without one they go where they always went.
+fn exports(
+    options: &RecordOptions,
+    session: &Session,
+    observer: &mut dyn Observer,
+) -> Option<Otlp> {
+    if options.without_otlp {
+        return None;
+    }
+    Otlp::start(&options.command, session.pieces_dir(), observer)
+        .inspect_err(|reason| observer.note(&format!("no request spans: {reason}")))
+        .ok()
+}
+
 fn unpacked(
     options: &RecordOptions,
     session: &Session,
@@ -105,19 +131,21 @@ struct Recording {
     session: Session,
     fleet: Fleet,
     processes: ProcessTree,
+    otlp: Option<Otlp>,
     started: Instant,
     last_asked: Option<Instant>,
     arms_new: bool,
 }
 
 impl Recording {
-    fn new(options: &RecordOptions, session: Session, root: u32) -> Self {
+    fn new(options: &RecordOptions, session: Session, root: u32, otlp: Option<Otlp>) -> Self {
         Self {
             plan: Plan::of(options),
             mode: options.mode,
             fleet: Fleet::new(session.sockets_dir()),
             session,
             processes: ProcessTree::new(root),
+            otlp,
             started: Instant::now(),
             last_asked: None,
             arms_new: options.delay.is_some_and(|delay| !delay.is_zero()),
@@ -205,9 +233,31 @@ impl Recording {
         self.tell(&running, "disarm", observer);
         self.fleet.refresh();
         observer.progress(&self.fleet.totals(self.started.elapsed()));
+        self.add_own_piece(observer);
         match self.session.pieces() {
             Ok(pieces) => observer.complete(&pieces, &self.processes),
             Err(error) => observer.note(&format!("the recording is lost: {error}")),
+        }
+    }
+
+    /// Completes what the launcher itself recorded, when there is anything to record it for.
+    fn add_own_piece(&mut self, observer: &mut dyn Observer) {
+        let mut problems = ProblemLedger::new();
+        if let Some(otlp) = &self.otlp {
+            otlp.finish(&mut problems);
+        }
+        if self.session.pieces().is_ok_and(|pieces| pieces.is_empty()) {
+            return;
+        }
+        if let Err(error) = write_problems(self.session.pieces_dir(), problems) {
+            observer.note(&format!("what is missing from the recording is not in it: {error}"));
+        }
+    }
+
+    /// The command has ended.
+    fn end(self, observer: &mut dyn Observer) {
+        if let Some(otlp) = self.otlp {
+            otlp.stop(observer);
         }
     }
 }

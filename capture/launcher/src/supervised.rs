@@ -48,7 +48,7 @@ impl Supervised {
     /// When it cannot be started or looked after.
     pub fn start(
         command: &[OsString],
-        variables: &[(&'static str, OsString)],
+        variables: &[(OsString, OsString)],
     ) -> Result<Self, LaunchError> {
         let (program, arguments) = command.split_first().ok_or(LaunchError::NoCommand)?;
         let signals = Signals::take().map_err(LaunchError::Supervise)?;

@@ -41,7 +41,8 @@ impl Exporter {
             Some(format!("{}/v1/traces", base.trim_end_matches('/')))
         });
         let target = url.as_deref().and_then(|url| {
-            let (authority, path) = url.strip_prefix("http://")?.split_once('/')?;
+            let url = url.strip_prefix("http://")?;
+            let (authority, path) = url.split_once('/').unwrap_or((url, ""));
             Some((authority.to_owned(), format!("/{path}")))
         });
         let Some((authority, path)) = target else { return Self { spans: None, thread: None } };
