@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::otlp::Otlp;
 use crate::record::prepare;
 use crate::session::now_ns;
 use crate::{
@@ -40,10 +41,11 @@ const AFTER_TRIGGER: Duration = Duration::from_secs(10);
 /// taken.
 pub fn arm(options: &ArmOptions, observer: &mut dyn Observer) -> Result<Recorded, LaunchError> {
     let triggers = Triggers::new(options.trigger_file.as_deref(), options.http_port)?;
-    let (session, variables) = match prepare(&options.record) {
+    let (session, mut variables) = match prepare(&options.record) {
         Ok((session, injection)) => {
             injection.notes.iter().for_each(|note| observer.note(note));
-            (Some(session), injection.variables)
+            let named = injection.variables.into_iter().map(|(name, value)| (name.into(), value));
+            (Some(session), named.collect())
         }
         Err(error @ (LaunchError::OtherTool { .. } | LaunchError::NoCommand)) => return Err(error),
         Err(error) => {
@@ -51,7 +53,14 @@ pub fn arm(options: &ArmOptions, observer: &mut dyn Observer) -> Result<Recorded
             (None, Vec::new())
         }
     };
-    let started = Supervised::start(&options.record.command, &variables);
+    let mut arguments = options.record.command.clone();
+    let pieces = session.as_ref().map(Session::pieces_dir);
+    let mut otlp = pieces.and_then(|pieces| Otlp::beside(&options.record, pieces, observer));
+    if let Some(otlp) = &mut otlp {
+        arguments.clone_from(&otlp.command);
+        variables.append(&mut otlp.variables);
+    }
+    let started = Supervised::start(&arguments, &variables);
     let mut command = match started {
         Ok(command) => command,
         Err(error) => {
@@ -70,12 +79,16 @@ pub fn arm(options: &ArmOptions, observer: &mut dyn Observer) -> Result<Recorded
         fleet: Fleet::new(session.sockets_dir()),
         processes: ProcessTree::new(command.pid()),
         session,
+        otlp,
         triggers,
         n_captures: 0,
     };
     armed.announce(options, command.pid(), observer);
     let ending = armed.follow(&mut command, observer)?;
     armed.end(ending, observer);
+    if let Some(otlp) = armed.otlp {
+        otlp.stop(observer);
+    }
     Ok(Recorded::of(ending))
 }
 
@@ -85,6 +98,7 @@ struct Armed {
     records_until: Option<Instant>,
     recorded_from_ns: Option<i64>,
     session: Session,
+    otlp: Option<Otlp>,
     fleet: Fleet,
     processes: ProcessTree,
     triggers: Triggers,
@@ -156,6 +170,9 @@ impl Armed {
         }
         let mut pieces = self.fleet.collect(&folder, LIMIT, observer);
         pieces.add_hook_files(&self.session.hook_dir());
+        if let Some(otlp) = &self.otlp {
+            pieces.others.extend(otlp.last_files(&folder));
+        }
         pieces.stretch = self.recorded_from_ns.map(|from_ns| (from_ns, now_ns()));
         observer.complete(&pieces, &self.processes);
     }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 
+use crate::otlp::last_files_beside;
 use crate::process_tree::parent_of;
 use crate::session::now_ns;
 use crate::{Fleet, LaunchError, Observer, ProcessTree, Session};
@@ -70,6 +71,7 @@ pub fn record_running(
     let mut pieces = fleet.collect(session.pieces_dir(), LIMIT, observer);
     if let Some(folder) = hooks {
         pieces.add_hook_files(&folder);
+        pieces.others.extend(last_files_beside(&folder, session.pieces_dir()));
     }
     let from_ns = |length: Duration| {
         end_ns.saturating_sub(i64::try_from(length.as_nanos()).unwrap_or(i64::MAX))

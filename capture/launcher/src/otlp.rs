@@ -3,17 +3,22 @@
 use std::ffi::OsString;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use underspan_model::{ProblemKind, ProblemLedger};
 use underspan_receiver::{
-    Environment, Receiver, ReceiverOptions, Signal, SystemInstalled, TelemetryPlan,
+    Environment, Keep, Receiver, ReceiverOptions, Signal, SystemInstalled, TelemetryPlan,
 };
 
-use crate::Observer;
+use crate::{Mode, Observer, RecordOptions};
 
 /// The name that problems of exports are recorded under.
 const SOURCE: &str = "OpenTelemetry exports";
+/// The folder of spans below that of pieces.
+const FOLDER: &str = "otlp";
+/// What a flight recorder keeps unless it is told: the collector's default.
+const WINDOW: Duration = Duration::from_secs(30);
 
 /// A receiver beside a command, and what the command must be told about it.
 pub(crate) struct Otlp {
@@ -25,26 +30,47 @@ pub(crate) struct Otlp {
 }
 
 impl Otlp {
-    /// Starts a receiver that keeps spans in a new folder below `pieces`.
-    ///
-    /// # Errors
-    /// A line for a person: the command is then to be started without it.
-    pub(crate) fn start(
-        command: &[OsString],
+    /// Starts a receiver that keeps spans in a new folder below `pieces`; `None`, which is noted,
+    /// when there is none to be had or wanted: exports then go where they always went.
+    pub(crate) fn beside(
+        options: &RecordOptions,
+        pieces: &Path,
+        observer: &mut dyn Observer,
+    ) -> Option<Self> {
+        if options.without_otlp {
+            return None;
+        }
+        Self::start(options, pieces, observer)
+            .inspect_err(|reason| observer.note(&format!("no request spans: {reason}")))
+            .ok()
+    }
+
+    fn start(
+        options: &RecordOptions,
         pieces: &Path,
         observer: &mut dyn Observer,
     ) -> Result<Self, String> {
         let environment: Environment = std::env::vars_os().collect();
-        let plan = TelemetryPlan::of(command, &environment, &SystemInstalled::new(&environment));
-        let folder = pieces.join("otlp");
+        let installed = SystemInstalled::new(&environment);
+        let plan = TelemetryPlan::of(&options.command, &environment, &installed);
+        let folder = pieces.join(FOLDER);
         let made = DirBuilder::new().mode(0o700).create(&folder);
         made.map_err(|error| format!("{}: {error}", folder.display()))?;
-        let mut options = ReceiverOptions::new(folder);
-        options.upstreams = plan.upstreams().clone();
-        let receiver = Receiver::start(options).map_err(|error| chained(&error))?;
+        let mut receiver_options = ReceiverOptions::new(folder);
+        receiver_options.upstreams = plan.upstreams().clone();
+        if options.mode != Mode::Stream {
+            let lasts = options.duration.unwrap_or_default();
+            receiver_options.keep = Keep::Last(options.ring_window.unwrap_or(WINDOW) + lasts);
+        }
+        let receiver = Receiver::start(receiver_options).map_err(|error| chained(&error))?;
         plan.notes().iter().for_each(|note| observer.note(note));
         let child = plan.child(receiver.grpc_port(), receiver.http_port());
         Ok(Self { receiver, command: child.argv, variables: child.variables })
+    }
+
+    /// The last spans, in files of `folder` that stay.
+    pub(crate) fn last_files(&self, folder: &Path) -> Vec<PathBuf> {
+        linked(self.receiver.whole_files(), folder)
     }
 
     /// Completes the files of spans, and writes down which spans are not in them. Exports are
@@ -81,6 +107,28 @@ impl Otlp {
             }
         }
     }
+}
+
+/// The spans that another launcher keeps, which has its hook's files in `hook_dir`, in files of
+/// `folder` that stay.
+pub(crate) fn last_files_beside(hook_dir: &Path, folder: &Path) -> Vec<PathBuf> {
+    let Some(theirs) = hook_dir.parent().map(|pieces| pieces.join(FOLDER)) else {
+        return Vec::new();
+    };
+    let files = std::fs::read_dir(theirs).into_iter().flatten().flatten();
+    linked(files.map(|entry| entry.path()).collect(), folder)
+}
+
+/// Links to files, which may be removed at any time, in a folder.
+fn linked(files: Vec<PathBuf>, folder: &Path) -> Vec<PathBuf> {
+    let link = |file: PathBuf| {
+        let link = folder.join(file.file_name()?);
+        let made = std::fs::hard_link(&file, &link);
+        // On another file system.
+        let made = made.or_else(|_| std::fs::copy(&file, &link).map(drop));
+        made.is_ok().then_some(link)
+    };
+    files.into_iter().filter_map(link).collect()
 }
 
 /// An error and what caused it.

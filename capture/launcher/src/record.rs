@@ -49,7 +49,8 @@ pub fn record(
         }
     };
     let mut arguments = options.command.clone();
-    let mut otlp = session.as_ref().and_then(|session| exports(options, session, observer));
+    let pieces = session.as_ref().map(Session::pieces_dir);
+    let mut otlp = pieces.and_then(|pieces| Otlp::beside(options, pieces, observer));
     if let Some(otlp) = &mut otlp {
         arguments.clone_from(&otlp.command);
         variables.append(&mut otlp.variables);
@@ -97,20 +98,6 @@ pub(crate) fn prepare(options: &RecordOptions) -> Result<(Session, crate::Inject
             Err(error)
         }
     }
-}
-
-/// The receiver of the command's exports; without one they go where they always went.
-fn exports(
-    options: &RecordOptions,
-    session: &Session,
-    observer: &mut dyn Observer,
-) -> Option<Otlp> {
-    if options.without_otlp {
-        return None;
-    }
-    Otlp::start(&options.command, session.pieces_dir(), observer)
-        .inspect_err(|reason| observer.note(&format!("no request spans: {reason}")))
-        .ok()
 }
 
 fn unpacked(

@@ -1,6 +1,6 @@
 //! The command: started, given its signals, waited for.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus};
@@ -48,7 +48,7 @@ impl Supervised {
     /// When it cannot be started or looked after.
     pub fn start(
         command: &[OsString],
-        variables: &[(OsString, OsString)],
+        variables: &[(impl AsRef<OsStr>, OsString)],
     ) -> Result<Self, LaunchError> {
         let (program, arguments) = command.split_first().ok_or(LaunchError::NoCommand)?;
         let signals = Signals::take().map_err(LaunchError::Supervise)?;

@@ -157,6 +157,14 @@ impl Receiver {
         running.runtime.block_on(running.intake.finish_keeping())
     }
 
+    /// With [`Keep::Last`](crate::Keep::Last): the files of the last stretch of time, with
+    /// everything in them that was acknowledged. None of them changes any more; each is removed
+    /// when it is too old.
+    pub fn whole_files(&self) -> Vec<PathBuf> {
+        let Some(running) = &self.running else { return Vec::new() };
+        running.runtime.block_on(running.intake.turn())
+    }
+
     /// Takes no more exports, waits a bounded time for what is to be sent on, and ends.
     pub fn stop(mut self) -> Summary {
         let spool_files = self.running.take().map_or_else(Vec::new, |run| run.stop(self.drain));

@@ -38,6 +38,8 @@ enum Order {
     Keep(Entry),
     /// Keep nothing more, and say which files there are.
     Finish(oneshot::Sender<Vec<PathBuf>>),
+    /// Begin new files, and say which whole ones there are.
+    Turn(oneshot::Sender<Vec<PathBuf>>),
 }
 
 /// An export that is to be kept.
@@ -92,8 +94,17 @@ impl Spool {
 
     /// Keeps nothing more; the files that there are.
     pub(crate) async fn finish(&self) -> Vec<PathBuf> {
+        self.files(Order::Finish).await
+    }
+
+    /// The whole files of the last stretch of time; what comes now goes into new ones.
+    pub(crate) async fn turn(&self) -> Vec<PathBuf> {
+        self.files(Order::Turn).await
+    }
+
+    async fn files(&self, order: fn(oneshot::Sender<Vec<PathBuf>>) -> Order) -> Vec<PathBuf> {
         let (files, done) = oneshot::channel();
-        if self.orders.send(Order::Finish(files)).await.is_err() {
+        if self.orders.send(order(files)).await.is_err() {
             return Vec::new();
         }
         done.await.unwrap_or_default()
@@ -126,6 +137,13 @@ impl Files {
                     let finished = finished.get_or_insert_with(|| self.finish());
                     // Whoever asked may have gone away, here and below.
                     let _ = files.send(finished.clone());
+                }
+                Order::Turn(files) => {
+                    let now = Instant::now();
+                    let whole = [&mut self.protobuf, &mut self.json]
+                        .into_iter()
+                        .flat_map(|segments| segments.turned(now));
+                    let _ = files.send(whole.collect());
                 }
                 Order::Keep(first) => {
                     let mut n_bytes = first.payload.len();
@@ -272,6 +290,16 @@ impl Segments {
             // One that somebody else removed is gone all the same.
             let _ = std::fs::remove_file(path);
         }
+    }
+
+    /// Begins a new file. The whole files of the last stretch of time.
+    fn turned(&mut self, now: Instant) -> Vec<PathBuf> {
+        if matches!(self.keep, Keep::Last(_))
+            && let Some((file, _)) = self.current.take()
+        {
+            self.old.push_back((file.path.clone(), file.length, now));
+        }
+        self.old.iter().map(|(path, ..)| path.clone()).collect()
     }
 
     /// Makes the last file safe against a loss of power; all files that hold anything.

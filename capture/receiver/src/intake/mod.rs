@@ -72,6 +72,11 @@ impl Intake {
         self.spool.finish().await
     }
 
+    /// Begins new files; the whole ones.
+    pub(crate) async fn turn(&self) -> Vec<PathBuf> {
+        self.spool.turn().await
+    }
+
     /// Takes an export: hands it over to be sent on, and returns when its spans are kept.
     async fn take(&self, export: Export) {
         let Export { signal, encoding, payload, n_items, .. } = export;

@@ -11,7 +11,7 @@ use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsSe
 use prost::Message;
 use tonic::codec::CompressionEncoding;
 use tonic::{Code, Request};
-use underspan_receiver::{Limits, Receiver, ReceiverOptions};
+use underspan_receiver::{Keep, Limits, Receiver, ReceiverOptions};
 
 const PROTOBUF: &str = "Content-Type: application/x-protobuf";
 const JSON: &str = "Content-Type: application/json";
@@ -340,4 +340,24 @@ fn exports_are_passed_on_after_the_spans_are_no_longer_kept() {
     assert_eq!(imported(&summary.spool_files), [1]);
     assert_eq!((summary.stats.traces.items, summary.stats.spooled_spans), (2, 1));
     assert_eq!(summary.stats.unspooled_spans, 0, "nothing that should have been kept");
+}
+
+#[test]
+fn the_last_spans_can_be_looked_at_while_more_come() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let keep = Keep::Last(Duration::from_secs(3600));
+    let options = ReceiverOptions { keep, ..ReceiverOptions::new(folder.path()) };
+    let receiver = Receiver::start(options).expect("a receiver");
+    let export = |index| {
+        let body = spans(index, 1).encode_to_vec();
+        assert_eq!(post(receiver.http_port(), "/v1/traces", &[PROTOBUF], &body).status, 200);
+    };
+    assert!(receiver.whole_files().is_empty());
+    export(0);
+    export(1);
+    let whole = receiver.whole_files();
+    export(2);
+    assert_eq!(imported(&whole), [1, 2]);
+    assert_eq!(imported(&receiver.whole_files()), [1, 2, 3]);
+    assert_eq!(imported(&receiver.stop().spool_files), [1, 2, 3]);
 }
