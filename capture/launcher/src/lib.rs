@@ -14,6 +14,7 @@ mod error;
 mod files;
 mod fleet;
 mod injection;
+mod nvml;
 mod observer;
 mod options;
 mod otlp;

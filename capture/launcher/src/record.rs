@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use underspan_model::ProblemLedger;
 
+use crate::nvml::NvmlSampler;
 use crate::otlp::Otlp;
 use crate::own_piece::write_problems;
 use crate::{
@@ -19,6 +20,9 @@ const ASK_EVERY: Duration = Duration::from_secs(1);
 const SETTLE_LIMIT: Duration = Duration::from_secs(2);
 /// How long a collector may take to stop.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
+
+/// The capture of what NVML tells.
+const NVML_PIECE: &str = "nvml.uspan";
 
 /// What came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,6 +123,7 @@ struct Recording {
     fleet: Fleet,
     processes: ProcessTree,
     otlp: Option<Otlp>,
+    nvml: Option<NvmlSampler>,
     started: Instant,
     last_asked: Option<Instant>,
     arms_new: bool,
@@ -129,6 +134,7 @@ impl Recording {
         Self {
             plan: Plan::of(options),
             mode: options.mode,
+            nvml: NvmlSampler::start(session.pieces_dir().join(NVML_PIECE)).ok(),
             fleet: Fleet::new(session.sockets_dir()),
             session,
             processes: ProcessTree::new(root),
@@ -230,10 +236,16 @@ impl Recording {
     /// Completes what the launcher itself recorded, when there is anything to record it for.
     fn add_own_piece(&mut self, observer: &mut dyn Observer) {
         let mut problems = ProblemLedger::new();
+        if let Some(nvml) = self.nvml.take() {
+            problems.merge(nvml.stop());
+        }
         if let Some(otlp) = &self.otlp {
             otlp.finish(&mut problems);
         }
-        if self.session.pieces().is_ok_and(|pieces| pieces.is_empty()) {
+        // Clocks of a machine on which nothing was recorded are no recording.
+        let nvml = self.session.pieces_dir().join(NVML_PIECE);
+        if self.session.pieces().is_ok_and(|pieces| pieces.holds_at_most(&nvml)) {
+            let _ = std::fs::remove_file(nvml);
             return;
         }
         if let Err(error) = write_problems(self.session.pieces_dir(), problems) {

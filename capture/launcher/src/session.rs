@@ -129,6 +129,12 @@ impl Pieces {
         self.captures.is_empty() && self.rings.is_empty() && self.others.is_empty()
     }
 
+    /// Whether there is nothing but, perhaps, one capture.
+    pub(crate) fn holds_at_most(&self, capture: &Path) -> bool {
+        let is_alone = self.captures.iter().all(|path| path == capture);
+        is_alone && self.rings.is_empty() && self.others.is_empty()
+    }
+
     /// Segments of a ring, oldest first.
     ///
     /// # Errors
