@@ -36,6 +36,8 @@ pub struct Case {
     pub subject: Subject,
     /// Seed of everything random.
     pub seed: u64,
+    /// A server whose files are small: few layers, short answers.
+    pub is_small: bool,
 }
 
 /// Every case of the matrix: plants, traps, mixtures and damages on every engine they suit.
@@ -53,7 +55,7 @@ pub fn matrix(first_seed: u64, seeds: u64, is_quick: bool) -> Vec<Case> {
         faults.chain(Trap::ALL.map(Subject::Clean)).chain(mixtures).chain(damages).collect();
     let of = |subject: &Subject, seed: u64| {
         let subject = *subject;
-        EngineKind::ALL.map(|engine| Case { engine, subject, seed })
+        EngineKind::ALL.map(|engine| Case { engine, subject, seed, is_small: false })
     };
     (first_seed..first_seed + seeds)
         .flat_map(|seed| subjects.iter().flat_map(move |subject| of(subject, seed)))
@@ -130,22 +132,29 @@ impl Case {
     /// # Errors
     /// What the file system returns.
     pub fn write(&self, folder: &Path, container: Container) -> Result<Truth> {
+        self.write_into(&folder.join(self.name()), container)
+    }
+
+    /// Writes the case into `case_folder` itself.
+    ///
+    /// # Errors
+    /// What the file system returns.
+    pub fn write_into(&self, case_folder: &Path, container: Container) -> Result<Truth> {
         let sown = self.sow();
-        let case_folder = folder.join(self.name());
         let noise_seed = self.seed.wrapping_mul(31) + 7;
         let run = sown.faulty.run(self.seed, noise_seed);
         let healthy = sown.healthy.run(self.seed, noise_seed);
         let document = self.truth(&sown.faulty, &run, &healthy);
-        create(&case_folder)?;
+        create(case_folder)?;
         let mut capture = self.capture(&sown.faulty, run, self.seed);
         if let Subject::Damaged(_, corruption) = self.subject {
             corruption.damage(&mut capture, self.seed);
         }
         capture.container = container;
-        write_capture(&capture, &case_folder)
+        write_capture(&capture, case_folder)
             .with_context(|| format!("cannot write {}", case_folder.display()))?;
         if let Subject::Damaged(_, corruption) = self.subject {
-            corruption.damage_files(&case_folder, self.seed)?;
+            corruption.damage_files(case_folder, self.seed)?;
         }
         if self.has_baseline() {
             let mut before = sown.healthy;
@@ -164,8 +173,12 @@ impl Case {
 
     /// Faults that change everything alike cannot be seen without a run from before.
     fn has_baseline(&self) -> bool {
-        let changes_all =
-            |p: &Plant| matches!(p, Plant::ModelBound | Plant::ClockDrop | Plant::Outside);
+        let changes_all = |plant: &Plant| {
+            matches!(
+                plant,
+                Plant::ModelBound | Plant::ClockDrop | Plant::Outside | Plant::NoisyNeighbour
+            )
+        };
         !self.seed.is_multiple_of(2) || self.plants().iter().any(changes_all)
     }
 
@@ -195,10 +208,14 @@ impl Case {
                 Subject::Clean(trap) => trap,
                 _ => Trap::Plain,
             };
-            let healthy = trap.set(self.engine, self.seed);
+            let healthy = match trap {
+                Trap::Plain => sow::healthy(self.engine, self.seed, self.is_small),
+                _ => trap.set(self.engine, self.seed),
+            };
             return Sown { faulty: healthy.clone(), healthy };
         }
-        sow::sow(self.engine, Plot { plants, severity, seed: self.seed, stretch: 1.0 })
+        let (seed, is_small) = (self.seed, self.is_small);
+        sow::sow(self.engine, Plot { plants, severity, seed, stretch: 1.0, is_small })
     }
 
     fn capture(&self, engine: &Engine, run: Run, seed: u64) -> Capture {
@@ -399,7 +416,7 @@ mod tests {
     #[test]
     fn a_case_is_the_same_every_time_and_changes_with_its_seed() {
         let subject = Subject::Fault(Plant::BatchDelay, 1.0);
-        let case = Case { engine: EngineKind::Triton, subject, seed: 3 };
+        let case = Case { engine: EngineKind::Triton, subject, seed: 3, is_small: false };
         let (a, b) = (runs(&case).0, runs(&case).0);
         assert_eq!((&a.recordings, &a.served), (&b.recordings, &b.served));
         let other = runs(&Case { seed: 4, ..case }).0;
@@ -410,7 +427,7 @@ mod tests {
     fn clean_servers_keep_up() {
         for engine in EngineKind::ALL {
             for trap in Trap::ALL.into_iter().filter(|trap| trap.suits(engine)) {
-                let case = Case { engine, subject: Subject::Clean(trap), seed: 2 };
+                let case = Case { engine, subject: Subject::Clean(trap), seed: 2, is_small: false };
                 let run = runs(&case).0;
                 is_physical(&run, &case.name());
                 let [p50, p95, _] = Latencies::of(&run).outer;

@@ -31,6 +31,7 @@ mod pytorch;
 mod random;
 mod rank;
 mod recording;
+mod samples;
 mod scenario;
 mod scheduler;
 mod score;
@@ -58,6 +59,7 @@ pub use random::Random;
 pub use recording::{
     ApiCall, Copy, CopyKind, CpuOp, Fill, Kernel, Launch, Member, Range, Recording, Request, Step,
 };
+pub use samples::{SAMPLES, SampleCase};
 pub use scenario::{Output, Scenario};
 pub use score::{Grade, Score, Tally, grade};
 pub use server::EngineKind;

@@ -59,6 +59,9 @@ enum Command {
         /// Record as the project's own collector and hook would: .uspan with exact members
         #[arg(long)]
         native: bool,
+        /// Keep the files small: few layers, short answers
+        #[arg(long)]
+        small: bool,
     },
     /// Write the labelled cases of the whole matrix
     MatrixCases {
@@ -128,7 +131,7 @@ fn main() -> Result<()> {
             };
             write(&scenario.run(seed), process, &output)
         }
-        Command::Case { engine, plant, severity, seed, output, native } => {
+        Command::Case { engine, plant, severity, seed, output, native, small } => {
             let Some(engine) = EngineKind::from_name(&engine) else {
                 bail!("no engine is called {engine:?}: vllm, triton or pytorch");
             };
@@ -137,7 +140,8 @@ fn main() -> Result<()> {
                 (None, Some(trap)) => Subject::Clean(trap),
                 (None, None) => bail!("no plant or trap is called {plant:?}"),
             };
-            write_case(&Case { engine, subject, seed }, container(native), &output)
+            let case = Case { engine, subject, seed, is_small: small };
+            write_case(&case, container(native), &output)
         }
         Command::MatrixCases { output, extent } => {
             let container = container(extent.native);
@@ -255,6 +259,9 @@ fn samples(folder: &Path) -> Result<()> {
     std::fs::create_dir_all(&ranks_folder)?;
     for rank in 0..ranks.len() {
         write(&ranks, rank, &ranks_folder.join(format!("trace.rank{rank}.json.gz")))?;
+    }
+    for sample in underspan_simulator::SAMPLES {
+        sample.case.write_into(&folder.join(sample.path), sample.container)?;
     }
     Ok(())
 }

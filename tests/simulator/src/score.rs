@@ -212,7 +212,7 @@ mod tests {
 
     fn trial(subject: Subject, verdict: &str, top_cause: Option<&str>) -> Trial {
         Trial {
-            case: Case { engine: EngineKind::Triton, subject, seed: 1 },
+            case: Case { engine: EngineKind::Triton, subject, seed: 1, is_small: false },
             truth: json!({"without_fault": {"p95_ms": 10.0}, "with_fault": {"p95_ms": 20.0}}),
             answer: Answer::Verdict(Verdict {
                 verdict: verdict.to_owned(),

@@ -105,8 +105,9 @@ pub(crate) fn write_capture(capture: &Capture, folder: &Path) -> io::Result<()> 
 fn write_native(capture: &Capture, path: &Path) -> io::Result<()> {
     let mut recordings: Vec<Recording> =
         capture.run.recordings.iter().map(|r| r.inside(capture.window_ns)).collect();
-    if matches!(capture.server, Server::Triton(_)) {
-        // Nothing hooks into Triton: its own trace has the batches.
+    if capture.server != Server::Vllm {
+        // Nothing hooks into Triton, whose own trace has the batches, nor into a plain handler,
+        // whose annotations have its executions.
         recordings.iter_mut().for_each(|recording| recording.steps.clear());
     }
     let mut timeline = to_timeline(&recordings);

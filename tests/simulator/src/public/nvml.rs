@@ -3,7 +3,9 @@
 
 use std::fmt::Write;
 
-use crate::conditions::{Conditions, REASON_APPLICATION_CLOCKS, REASON_IDLE};
+use crate::conditions::{
+    Conditions, REASON_APPLICATION_CLOCKS, REASON_IDLE, REASON_SOFTWARE_POWER_CAP,
+};
 use crate::device::Gpu;
 use crate::public::calendar::Date;
 use crate::random::Random;
@@ -96,7 +98,10 @@ fn query_row(
     let (mhz, reasons) = if is_idle && !locked {
         let deep = own == 0.0 && random.unit() < 0.3;
         let mhz = if deep { board.gpu.idle_clock_mhz } else { board.gpu.max_clock_mhz };
-        (mhz, REASON_IDLE)
+        // A slow-down holds while idle too; a power limit does not bind then.
+        let held = spell.reasons & !REASON_SOFTWARE_POWER_CAP;
+        let most = if held == 0 { mhz } else { spell.mhz(&board.gpu) };
+        (mhz.min(most), REASON_IDLE | held)
     } else {
         let steps = if locked { 0 } else { random.between(0, 3) as u32 };
         (spell.mhz(&board.gpu) - 15 * steps.min(1), spell.reasons)

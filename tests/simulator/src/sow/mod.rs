@@ -26,6 +26,8 @@ pub(crate) struct Plot {
     pub(crate) seed: u64,
     /// Times between arrivals are so many times longer than usual.
     pub(crate) stretch: f64,
+    /// Models have few layers and answers few tokens, so that files stay small.
+    pub(crate) is_small: bool,
 }
 
 /// Whether a plant makes sense on an engine.
@@ -52,7 +54,7 @@ pub(crate) fn sow(engine: EngineKind, mut plot: Plot) -> Sown {
             EngineKind::PyTorch => pytorch::sow(&plot),
         };
         let ratio = || p95(&sown.faulty, plot.seed) / p95(&sown.healthy, plot.seed);
-        if is_left_alone || plot.stretch > 20.0 || ratio() <= most {
+        if is_left_alone || plot.stretch > 6.0 || ratio() <= most {
             return sown;
         }
         plot.stretch *= 1.35;
@@ -62,6 +64,16 @@ pub(crate) fn sow(engine: EngineKind, mut plot: Plot) -> Sown {
 fn p95(engine: &Engine, seed: u64) -> f64 {
     let run = engine.run(seed, seed);
     percentile(run.served.iter().map(Served::outer_ns).collect(), 95.0) as f64
+}
+
+/// A healthy server without any plant.
+pub(crate) fn healthy(engine: EngineKind, seed: u64, is_small: bool) -> Engine {
+    let plot = Plot { plants: Vec::new(), severity: 0.0, seed, stretch: 1.0, is_small };
+    match engine {
+        EngineKind::Vllm => vllm::sow(&plot).healthy,
+        EngineKind::Triton => triton::sow(&plot).healthy,
+        EngineKind::PyTorch => pytorch::sow(&plot).healthy,
+    }
 }
 
 impl Plot {

@@ -56,7 +56,8 @@ pub(super) fn branch(encoder: &mut Encoder, load: &mut Load, severity: f64) {
     encoder.model.heads = 8;
     encoder.model.key_value_heads = 8;
     encoder.model.intermediate = 2_048;
-    encoder.model.layers = 6;
+    // A small model keeps its number of layers small.
+    encoder.model.layers = if encoder.model.layers == 1 { 3 } else { 6 };
     encoder.branches = 1 + severity as u32;
     encoder.branches_overlap = true;
     encoder.uses_graphs = true;
@@ -82,18 +83,24 @@ pub(super) fn clock_drop(severity: f64, variant: u64, run_ns: f64) -> Conditions
     conditions
 }
 
-/// Another process works on the GPU every now and then.
-pub(super) fn neighbour(severity: f64, run_ns: f64, random: &mut Random) -> Conditions {
+/// Another process works on the GPU: for some long spells, or all the time.
+pub(super) fn neighbour(
+    severity: f64,
+    variant: u64,
+    run_ns: f64,
+    random: &mut Random,
+) -> Conditions {
     let mut conditions = Conditions::quiet();
-    let mut at_ns = 0.02 * run_ns;
-    while at_ns < run_ns {
-        let on_ns = run_ns * random.within(0.05, 0.11);
-        conditions.tenancies.push(Tenancy {
-            start_ns: at_ns as u64,
-            end_ns: (at_ns + on_ns) as u64,
-            slowdown: 1.0 + 0.45 * severity,
-        });
-        at_ns += on_ns + run_ns * random.within(0.05, 0.11);
+    let slowdown = 1.0 + 0.45 * severity;
+    if variant == 5 {
+        conditions.tenancies = vec![Tenancy { start_ns: 0, end_ns: u64::MAX, slowdown }];
+    }
+    let mut at_ns = run_ns * random.within(0.1, 0.2);
+    while variant != 5 && at_ns < 0.9 * run_ns {
+        let on_ns = run_ns * random.within(0.16, 0.24);
+        let (start_ns, end_ns) = (at_ns as u64, (at_ns + on_ns) as u64);
+        conditions.tenancies.push(Tenancy { start_ns, end_ns, slowdown });
+        at_ns += on_ns + run_ns * random.within(0.16, 0.24);
     }
     conditions.others.push(OtherProcess {
         pid: random.between(20_000, 60_000) as u32,

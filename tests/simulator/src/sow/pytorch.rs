@@ -30,6 +30,10 @@ pub(super) fn sow(plot: &Plot) -> Sown {
     let is_fine = |plant: &Plant| matches!(plant, Plant::LaunchGaps | Plant::SyncStall);
     let grain = if plot.plants.iter().any(is_fine) { Grain::Fine } else { Grain::Coarse };
     let mut healthy = profile::pytorch(plot.seed, grain);
+    if plot.is_small {
+        healthy.load.gap_ns /= healthy.encoder.model.layers as f64;
+        healthy.encoder.model.layers = 1;
+    }
     for &plant in &plot.plants {
         prepare(plant, plot.severity, &mut healthy);
     }
@@ -100,7 +104,9 @@ fn apply(plant: Plant, plot: &Plot, healthy: &PyTorch, faulty: &mut PyTorch) {
         }
         Plant::SerialBranches => faulty.encoder.branches_overlap = false,
         Plant::ClockDrop => faulty.conditions = clock_drop(severity, variant, run_ns),
-        Plant::NoisyNeighbour => faulty.conditions = neighbour(severity, run_ns, &mut random),
+        Plant::NoisyNeighbour => {
+            faulty.conditions = neighbour(severity, variant, run_ns, &mut random);
+        }
         Plant::Outside => {
             faulty.way.fault = Some(way_fault(variant, 0.6 * severity * handling_ns, plot.seed));
         }

@@ -28,6 +28,10 @@ pub(super) fn suits(plant: Plant) -> bool {
 /// Plants all of a plot.
 pub(super) fn sow(plot: &Plot) -> Sown {
     let mut healthy = profile::triton(plot.seed, Grain::Coarse);
+    if plot.is_small {
+        healthy.load.gap_ns /= healthy.encoder.model.layers as f64;
+        healthy.encoder.model.layers = 1;
+    }
     for &plant in &plot.plants {
         prepare(plant, plot.severity, &mut healthy, &mut plot.random(plant, "prepare"));
     }
@@ -84,7 +88,9 @@ fn apply(plant: Plant, plot: &Plot, healthy: &Triton, faulty: &mut Triton) {
         }
         Plant::SerialBranches => faulty.encoder.branches_overlap = false,
         Plant::ClockDrop => faulty.conditions = clock_drop(severity, variant, run_ns),
-        Plant::NoisyNeighbour => faulty.conditions = neighbour(severity, run_ns, &mut random),
+        Plant::NoisyNeighbour => {
+            faulty.conditions = neighbour(severity, variant, run_ns, &mut random);
+        }
         Plant::GraphMiss => {
             faults.compilations = Some((28, 1.2 * severity * execution_ns));
         }

@@ -8,7 +8,6 @@ use crate::load::{Giants, Length, Prefixes};
 use crate::model::Conversion;
 use crate::plant::Plant;
 use crate::profile::{self, Grain};
-use crate::random::Random;
 use crate::server::Engine;
 use crate::vllm::Vllm;
 
@@ -26,8 +25,13 @@ pub(super) fn sow(plot: &Plot) -> Sown {
     let ranks = if plot.plants.contains(&Plant::Straggler) { 2 } else { 1 };
     let grain = if is_fine { Grain::Fine } else { Grain::Coarse };
     let mut healthy = profile::vllm(plot.seed, grain, ranks);
+    if plot.is_small {
+        healthy.load.gap_ns *= 3.0 / healthy.load.output.median;
+        healthy.load.output = Length { median: 3.0, spread: 0.3, most: 8 };
+        healthy.load.prompt = Length { median: 16.0, spread: 0.3, most: 40 };
+    }
     for &plant in &plot.plants {
-        prepare(plant, plot.severity, &mut healthy, &mut plot.random(plant, "prepare"));
+        prepare(plant, plot, &mut healthy);
     }
     healthy.load.gap_ns *= plot.stretch;
     let mut faulty = healthy.clone();
@@ -84,10 +88,12 @@ fn apply(plant: Plant, plot: &Plot, healthy: &Vllm, faulty: &mut Vllm) {
             }
         }
         Plant::CacheLoss if healthy.load.prefixes.is_none() => {
-            // Room for fewer tokens than the running requests come to hold.
-            let tokens = healthy.load.prompt.median + healthy.load.output.median;
-            let running = request_ns / healthy.load.gap_ns;
-            faulty.kv_tokens = (tokens * running * (1.15 - 0.15 * severity)) as u64;
+            // Room for fewer tokens than the running requests come to hold under the usual load,
+            // though for the longest of them.
+            let tokens = healthy.load.prompt.median + 0.6 * healthy.load.output.median;
+            let running = request_ns * plot.stretch / healthy.load.gap_ns;
+            let room = tokens * running * (1.15 - 0.15 * severity);
+            faulty.kv_tokens = (room as u64).max(400);
         }
         Plant::CacheLoss => {
             let requests = by_severity(severity, [48.0, 24.0, 11.0]);
@@ -102,7 +108,7 @@ fn apply(plant: Plant, plot: &Plot, healthy: &Vllm, faulty: &mut Vllm) {
             faulty.conditions[0] = clock_drop(severity, variant, run_ns);
         }
         Plant::NoisyNeighbour => {
-            faulty.conditions[0] = neighbour(severity, run_ns, &mut random);
+            faulty.conditions[0] = neighbour(severity, variant, run_ns, &mut random);
         }
         Plant::Straggler => {
             let rank = random.between(0, 2) as usize;
@@ -142,7 +148,9 @@ fn apply(plant: Plant, plot: &Plot, healthy: &Vllm, faulty: &mut Vllm) {
 }
 
 /// What the healthy server must already do for the plant to mean something.
-fn prepare(plant: Plant, severity: f64, healthy: &mut Vllm, random: &mut Random) {
+fn prepare(plant: Plant, plot: &Plot, healthy: &mut Vllm) {
+    let severity = plot.severity;
+    let random = &mut plot.random(plant, "prepare");
     match plant {
         Plant::PrefillInterference => healthy.max_batched_tokens = 16_384,
         Plant::Conversions => healthy.model.quantization = Some("awq"),
@@ -151,7 +159,7 @@ fn prepare(plant: Plant, severity: f64, healthy: &mut Vllm, random: &mut Random)
             healthy.faults.upload =
                 Some(Upload { bytes, is_pageable: false, is_overlapped: false });
         }
-        Plant::CacheLoss if random.unit() < 0.6 => {
+        Plant::CacheLoss if plot.seed % 4 != 3 => {
             healthy.load.prefixes =
                 Some(Prefixes { groups: 12, tokens: random.between(28, 48) * 16 });
             healthy.load.gap_ns *= 1.5;
@@ -175,7 +183,8 @@ fn prepare(plant: Plant, severity: f64, healthy: &mut Vllm, random: &mut Random)
             let request_ns = 8.0 * profile::decode_ns(healthy) + prefill_ns(healthy, 230.0);
             healthy.load.gap_ns = (request_ns / 4.0).max(4.0 * prefill_ns(healthy, 230.0));
         }
-        Plant::NoisyNeighbour => healthy.load.n_requests = 480,
+        // Long enough that samples of other processes, one a second, show the spells.
+        Plant::NoisyNeighbour => healthy.load.n_requests = 700,
         _ => {}
     }
 }
