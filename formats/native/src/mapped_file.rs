@@ -1,6 +1,7 @@
 //! A file's bytes in memory: mapped when that is possible and asked for, read otherwise.
 //!
-//! This is the only module of the crate with `unsafe`. A mapping has two hazards:
+//! This is the only module of the crate with `unsafe`; with it comes advice on memory
+//! (`huge_pages`). A mapping has two hazards:
 //!
 //! - *The bytes change while they are read.* Checksums are computed over the same mapping that is
 //!   then decoded, so a change in between can make a decoder see other bytes than were checked.
@@ -16,11 +17,15 @@
 //!   for whatever cannot be mapped (pipes, some network file systems).
 #![expect(unsafe_code, reason = "mapping a file is unsafe; see the module's text")]
 
+mod huge_pages;
+
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use memmap2::Mmap;
+
+pub(crate) use self::huge_pages::prefer_huge_pages;
 
 use crate::error::{Error, Result};
 use crate::layout::{FILE_HEADER_LEN, FILE_MAGIC};

@@ -13,6 +13,7 @@ use super::{ChunkEntry, Fault, Reader};
 use crate::chunk::{ColumnSlice, TableDecoder, TargetColumn};
 use crate::error::{Error, Result};
 use crate::layout::ChunkKind;
+use crate::mapped_file::prefer_huge_pages;
 use crate::writer::is_dimension;
 
 /// One chunk and the part of the columns it fills.
@@ -225,27 +226,17 @@ pub(crate) fn column_targets<'a>(
 /// Makes an empty column `n_rows` long. A new vector of zeros comes from the system without being
 /// written to.
 fn whole_column(column: ColumnMut<'_>, n_rows: usize) -> ColumnSlice<'_> {
+    fn zeros<T: Clone + Default>(values: &mut Vec<T>, n_rows: usize) -> &mut [T] {
+        *values = vec![T::default(); n_rows];
+        prefer_huge_pages(values);
+        values
+    }
     match column {
-        ColumnMut::U8(values) => {
-            *values = vec![0; n_rows];
-            ColumnSlice::U8(values)
-        }
-        ColumnMut::U32(values) => {
-            *values = vec![0; n_rows];
-            ColumnSlice::U32(values)
-        }
-        ColumnMut::U64(values) => {
-            *values = vec![0; n_rows];
-            ColumnSlice::U64(values)
-        }
-        ColumnMut::I64(values) => {
-            *values = vec![0; n_rows];
-            ColumnSlice::I64(values)
-        }
-        ColumnMut::F64(values) => {
-            *values = vec![0.0; n_rows];
-            ColumnSlice::F64(values)
-        }
+        ColumnMut::U8(values) => ColumnSlice::U8(zeros(values, n_rows)),
+        ColumnMut::U32(values) => ColumnSlice::U32(zeros(values, n_rows)),
+        ColumnMut::U64(values) => ColumnSlice::U64(zeros(values, n_rows)),
+        ColumnMut::I64(values) => ColumnSlice::I64(zeros(values, n_rows)),
+        ColumnMut::F64(values) => ColumnSlice::F64(zeros(values, n_rows)),
     }
 }
 
