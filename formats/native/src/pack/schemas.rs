@@ -201,5 +201,5 @@ pub(super) const SCHEMAS: &[&[Column]] = &[
     // counter
     &[("time_ns", 4), ("track", 2), ("value", 5)],
     // process, which got a parent
-    &[("source", 2), ("pid", 4), ("parent_pid", 4), ("name", 2), ("rank", 2)],
+    &[("source", 2), ("pid", 4), ("name", 2), ("rank", 2), ("parent_pid", 4)],
 ];
