@@ -10,6 +10,7 @@
 mod arm;
 mod attach;
 mod control;
+mod doctor;
 mod error;
 mod files;
 mod fleet;
@@ -30,6 +31,7 @@ mod triggers;
 pub use arm::{ArmOptions, arm};
 pub use attach::{AttachOptions, record_running};
 pub use control::{ControlError, Status, ask, status};
+pub use doctor::{Check, Examination, Health, examine, probe};
 pub use error::LaunchError;
 pub use files::{Files, HOOK_FILES, find_beside, find_collector, unpack_hook};
 pub use fleet::{Fleet, Totals};

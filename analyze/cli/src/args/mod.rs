@@ -7,6 +7,7 @@ mod classify;
 mod completions;
 mod demo;
 mod diff;
+mod doctor;
 mod explain;
 mod export;
 mod import;
@@ -27,6 +28,7 @@ pub(crate) use classify::{ClassifyArgs, ClassifyFormat};
 pub(crate) use completions::CompletionsArgs;
 pub(crate) use demo::DemoArgs;
 pub(crate) use diff::{DiffArgs, DiffFormat};
+pub(crate) use doctor::DoctorArgs;
 pub(crate) use explain::{ExplainArgs, ExplainFormat, Which};
 pub(crate) use export::{ExportArgs, ExportFormat, ExportWhat};
 pub(crate) use import::ImportArgs;
@@ -106,6 +108,7 @@ pub(crate) enum Command {
     Render(RenderArgs),
     Verify(VerifyArgs),
     Recover(RecoverArgs),
+    Doctor(DoctorArgs),
     Completions(CompletionsArgs),
 }
 

@@ -7,6 +7,7 @@ mod completions;
 mod declared;
 mod demo;
 mod diff;
+mod doctor;
 mod explain;
 mod export;
 mod import;
@@ -44,6 +45,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         Command::Render(args) => view::run(Some("render"), &args.rest),
         Command::Verify(args) => verify::run(args, global),
         Command::Recover(args) => recover::run(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Completions(args) => completions::run(args),
     }
 }

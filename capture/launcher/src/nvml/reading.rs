@@ -106,6 +106,18 @@ impl<'a> Card<'a> {
         }
     }
 
+    /// Names of the counters that cannot be read.
+    pub(crate) fn missing_counters(&self) -> Vec<&'static str> {
+        let fails = COUNTERS.iter().filter(|(_, _, read)| read(&self.device).is_err());
+        fails.map(|(name, ..)| *name).collect()
+    }
+
+    /// How the device is virtual, where NVML tells: `bare`, `passthrough`, `vgpu`, …
+    pub(crate) fn virtualization(&self) -> Option<String> {
+        let mode = self.device.virtualization_mode().ok()?;
+        Some(format!("{mode:?}").to_lowercase())
+    }
+
     /// Reads everything that changes.
     pub(super) fn sample(&mut self, rows: &mut Rows) {
         for ((name, unit, read), failure) in COUNTERS.iter().zip(&mut self.failures) {

@@ -1,0 +1,6 @@
+//! What the machine tells: `underspan doctor`, and NVML beside a recording.
+
+mod doctor;
+mod nvml;
+#[path = "../support/mod.rs"]
+mod support;
