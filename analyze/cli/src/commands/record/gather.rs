@@ -1,14 +1,18 @@
 //! Many pieces, one capture.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use underspan_import::{ImportOptions, Imported, NoProgress, import_paths};
 use underspan_launcher::{Pieces, ProcessTree};
 use underspan_model::tables::{Process, Source};
-use underspan_model::{Bytes, NONE_I64, NONE_U32, ProblemKind, StringId, Timeline, Trust};
-use underspan_native::WriteOptions;
+use underspan_model::{
+    Bytes, NONE_I64, NONE_U32, ProblemKind, ProblemLedger, Severity, Timeline, Trust,
+};
+use underspan_native::{ReadOptions, Reader, WriteOptions};
+
+use super::weigh::{Way, Weight, available_bytes, way, weigh};
 
 /// What became of the pieces.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +26,16 @@ pub(crate) struct Gathered {
 
 /// Joins the pieces into one capture at `output`, which appears only when it is whole.
 pub(crate) fn gather(pieces: &Pieces, processes: &ProcessTree, output: &Path) -> Result<Gathered> {
+    let weight = weigh(pieces);
+    match way(pieces, weight, available_bytes()) {
+        Way::Join => {}
+        Way::Move => return moved(pieces, output, weight),
+        Way::Elsewhere(needed) => bail!(
+            "joining {} rows takes about {} of memory, more than can be spared here",
+            weight.n_rows,
+            Bytes::new(needed)
+        ),
+    }
     let mut inputs = pieces.captures.clone();
     for ring in &pieces.rings {
         inputs.extend(joined_ring(ring, &pieces.folder)?);
@@ -37,15 +51,13 @@ pub(crate) fn gather(pieces: &Pieces, processes: &ProcessTree, output: &Path) ->
     }
     name_processes(&mut timeline, processes);
     let written_bytes = write_whole(output, &timeline)?;
-    let losses = timeline.problems.iter();
-    let losses = losses.filter(|p| p.kind.severity() >= underspan_model::Severity::Loss);
     let mut pids: Vec<_> = timeline.dimensions.processes.pid.clone();
     pids.sort_unstable();
     pids.dedup();
     Ok(Gathered {
         n_events: timeline.event_count(),
         n_processes: pids.len(),
-        n_lost: losses.map(|problem| problem.count).sum(),
+        n_lost: n_lost(&timeline.problems),
         written_bytes,
         trust: timeline.problems.trust(),
     })
@@ -64,6 +76,30 @@ impl Gathered {
             self.trust.as_str(),
         )
     }
+}
+
+/// Makes the only piece the capture. It knows its process itself.
+fn moved(pieces: &Pieces, output: &Path, weight: Weight) -> Result<Gathered> {
+    let piece = pieces.captures.first().context("no piece")?;
+    let is_own = piece.starts_with(&pieces.folder);
+    let result = if is_own { std::fs::rename(piece, output) } else { Ok(()) };
+    result
+        .and_then(|()| if is_own { Ok(()) } else { std::fs::copy(piece, output).map(drop) })
+        .with_context(|| format!("{}: cannot be written", output.display()))?;
+    let reader = Reader::open(output, &ReadOptions::default())?;
+    let problems = &reader.head()?.problems;
+    Ok(Gathered {
+        n_events: weight.n_rows,
+        n_processes: 1,
+        n_lost: n_lost(problems),
+        written_bytes: weight.bytes,
+        trust: problems.trust(),
+    })
+}
+
+fn n_lost(problems: &ProblemLedger) -> u64 {
+    let losses = problems.iter().filter(|problem| problem.kind.severity() >= Severity::Loss);
+    losses.map(|problem| problem.count).sum()
 }
 
 /// Reads everything that can be read; answers what could not, and why.
@@ -105,10 +141,10 @@ fn joined_ring(ring: &Path, folder: &Path) -> Result<Option<PathBuf>> {
 
 /// Fills in names and parents, and adds the processes that connect the recorded ones.
 fn name_processes(timeline: &mut Timeline, tree: &ProcessTree) {
-    let mut known: HashMap<i64, ()> = HashMap::new();
+    let mut known = HashSet::new();
     for at in 0..timeline.dimensions.processes.len() {
         let pid = timeline.dimensions.processes.pid[at];
-        known.insert(pid, ());
+        known.insert(pid);
         let Some(facts) = u32::try_from(pid).ok().and_then(|pid| tree.processes.get(&pid)) else {
             continue;
         };
@@ -122,7 +158,7 @@ fn name_processes(timeline: &mut Timeline, tree: &ProcessTree) {
         }
     }
     let missing: Vec<_> =
-        tree.processes.iter().filter(|(pid, _)| !known.contains_key(&i64::from(**pid))).collect();
+        tree.processes.iter().filter(|(pid, _)| !known.contains(&i64::from(**pid))).collect();
     if missing.is_empty() {
         return;
     }
@@ -131,7 +167,6 @@ fn name_processes(timeline: &mut Timeline, tree: &ProcessTree) {
     let source = timeline.dimensions.add_source(Source { name, format, ..Source::default() }).raw();
     for (pid, facts) in missing {
         let name = timeline.strings.intern(&facts.name).raw();
-        debug_assert_ne!(StringId::from_raw(name), StringId::NONE);
         timeline.dimensions.processes.push(Process {
             source,
             pid: i64::from(*pid),
