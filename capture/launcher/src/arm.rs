@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::otlp::Otlp;
+use crate::nvml::NvmlRing;
+use crate::otlp::{Otlp, window};
+use crate::own_piece::{OWN_PIECE, write_problems};
 use crate::record::prepare;
 use crate::session::now_ns;
 use crate::{
-    Ending, Fleet, LaunchError, Mode, Observer, ProcessTree, RecordOptions, Recorded, Session,
-    Supervised, Triggers,
+    Ending, Fleet, LaunchError, Mode, Observer, Pieces, ProcessTree, RecordOptions, Recorded,
+    Session, Supervised, Triggers,
 };
 
 /// Time between two looks for new processes and triggers.
@@ -78,6 +80,7 @@ pub fn arm(options: &ArmOptions, observer: &mut dyn Observer) -> Result<Recorded
         recorded_from_ns: None,
         fleet: Fleet::new(session.sockets_dir()),
         processes: ProcessTree::new(command.pid()),
+        nvml: NvmlRing::start(session.sockets_dir().to_owned(), window(&options.record)),
         session,
         otlp,
         triggers,
@@ -86,6 +89,7 @@ pub fn arm(options: &ArmOptions, observer: &mut dyn Observer) -> Result<Recorded
     armed.announce(options, command.pid(), observer);
     let ending = armed.follow(&mut command, observer)?;
     armed.end(ending, observer);
+    armed.nvml.stop();
     if let Some(otlp) = armed.otlp {
         otlp.stop(observer);
     }
@@ -99,6 +103,7 @@ struct Armed {
     recorded_from_ns: Option<i64>,
     session: Session,
     otlp: Option<Otlp>,
+    nvml: NvmlRing,
     fleet: Fleet,
     processes: ProcessTree,
     triggers: Triggers,
@@ -129,6 +134,7 @@ impl Armed {
             if let Some(ending) = ending {
                 return Ok(ending);
             }
+            self.nvml.turn();
             let trigger = self.triggers.poll();
             let is_over = self.records_until.is_some_and(|until| Instant::now() >= until);
             match (trigger, self.is_dormant) {
@@ -173,8 +179,21 @@ impl Armed {
         if let Some(otlp) = &self.otlp {
             pieces.others.extend(otlp.last_files(&folder));
         }
+        if !pieces.is_empty() {
+            self.add_clocks(&mut pieces);
+        }
         pieces.stretch = self.recorded_from_ns.map(|from_ns| (from_ns, now_ns()));
         observer.complete(&pieces, &self.processes);
+    }
+
+    /// Adds what NVML told, and what is missing from it.
+    fn add_clocks(&mut self, pieces: &mut Pieces) {
+        let (files, problems) = self.nvml.last_files(&pieces.folder);
+        pieces.captures.extend(files);
+        let has_problems = !problems.is_empty();
+        if write_problems(&pieces.folder, problems).is_ok() && has_problems {
+            pieces.captures.push(pieces.folder.join(OWN_PIECE));
+        }
     }
 
     /// The command has ended: badly is a reason for a last capture.
@@ -188,6 +207,7 @@ impl Armed {
                 observer.note(&format!("the command ended with {code}: taking the last seconds"));
             }
             pieces.stretch = self.recorded_from_ns.map(|from_ns| (from_ns, now_ns()));
+            self.add_clocks(&mut pieces);
             observer.complete(&pieces, &self.processes);
         }
         // Unless making the capture failed, in which case it was said where the pieces are.

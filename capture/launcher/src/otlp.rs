@@ -59,8 +59,7 @@ impl Otlp {
         let mut receiver_options = ReceiverOptions::new(folder);
         receiver_options.upstreams = plan.upstreams().clone();
         if options.mode != Mode::Stream {
-            let lasts = options.duration.unwrap_or_default();
-            receiver_options.keep = Keep::Last(options.ring_window.unwrap_or(WINDOW) + lasts);
+            receiver_options.keep = Keep::Last(window(options));
         }
         let receiver = Receiver::start(receiver_options).map_err(|error| chained(&error))?;
         plan.notes().iter().for_each(|note| observer.note(note));
@@ -107,6 +106,11 @@ impl Otlp {
             }
         }
     }
+}
+
+/// The stretch of time that is kept beside a flight recorder.
+pub(crate) fn window(options: &RecordOptions) -> Duration {
+    options.ring_window.unwrap_or(WINDOW) + options.duration.unwrap_or_default()
 }
 
 /// The spans that another launcher keeps, which has its hook's files in `hook_dir`, in files of

@@ -6,6 +6,9 @@ use underspan_model::tables::Source;
 use underspan_model::{ProblemLedger, Timeline};
 use underspan_native::{Result, WriteOptions};
 
+/// The name of that piece.
+pub(crate) const OWN_PIECE: &str = "launcher.uspan";
+
 /// Writes problems as a capture without events. Nothing is written when there are none.
 pub(crate) fn write_problems(pieces: &Path, problems: ProblemLedger) -> Result<()> {
     if problems.is_empty() {
@@ -15,6 +18,6 @@ pub(crate) fn write_problems(pieces: &Path, problems: ProblemLedger) -> Result<(
     let name = timeline.strings.intern("underspan").raw();
     let format = timeline.strings.intern("launcher").raw();
     timeline.dimensions.add_source(Source { name, format, ..Source::default() });
-    let path = pieces.join("launcher.uspan");
+    let path = pieces.join(OWN_PIECE);
     underspan_native::write_timeline(&path, &timeline, &WriteOptions::default()).map(drop)
 }

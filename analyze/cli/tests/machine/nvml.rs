@@ -92,3 +92,21 @@ fn without_nvml_the_missing_evidence_is_written_down() {
     assert_eq!(nvml.kind, ProblemKind::MissingEvidence);
     assert!(nvml.example.contains("no clocks and no power"), "{}", nvml.example);
 }
+
+#[test]
+fn captures_of_a_flight_recorder_hold_the_last_clocks_and_spans() {
+    let bench = Bench::new();
+    let library = double(bench.dir.path());
+    let bench = bench.with("UNDERSPAN_NVML", &library);
+    let server = server();
+    let words = ["arm", "-o", "cap.uspan", "--", &server, "steady", "--seconds", "1.5"];
+    let failing = bench.command(&[&words[..], &["--exit", "4"]].concat()).output();
+    let failing = failing.expect("it ends");
+    assert_eq!(failing.status.code(), Some(4), "{}", stderr(&failing));
+    let path = bench.path("cap-1.uspan");
+    let capture = underspan_native::read_timeline(&path).expect("a capture");
+    assert!(!capture.steps.is_empty() && !capture.spans.is_empty(), "{}", stderr(&failing));
+    let values = values(&capture);
+    assert!(values["clocks.current.sm[MHz] 0"].len() >= 3, "{values:?}");
+    assert_eq!(capture.problems.trust(), Trust::Full, "{:?}", capture.problems);
+}

@@ -8,6 +8,7 @@
 mod library;
 mod piece;
 mod reading;
+mod ring;
 
 use std::path::PathBuf;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -19,6 +20,7 @@ use underspan_model::{ProblemKind, ProblemLedger};
 pub(crate) use library::open;
 use piece::Piece;
 pub(crate) use reading::Card;
+pub(crate) use ring::NvmlRing;
 
 /// Time between two samples of a device.
 const EVERY: Duration = Duration::from_millis(100);
