@@ -11,6 +11,13 @@ use underspan_simulator::{Recording, Scenario, to_timeline, write_kineto};
 #[derive(Debug, serde::Deserialize)]
 struct Manifest {
     sample: Vec<Sample>,
+    fault: Vec<Fault>,
+}
+
+/// Labelled cases have a test of their own.
+#[derive(Debug, serde::Deserialize)]
+struct Fault {
+    path: String,
 }
 
 #[derive(Debug, serde::Deserialize)]
@@ -33,9 +40,13 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../sample-traces")
 }
 
-fn samples() -> Vec<Sample> {
+fn manifest() -> Manifest {
     let text = std::fs::read_to_string(folder().join("MANIFEST.toml")).expect("the manifest");
-    toml::from_str::<Manifest>(&text).expect("the manifest is TOML").sample
+    toml::from_str(&text).expect("the manifest is TOML")
+}
+
+fn samples() -> Vec<Sample> {
+    manifest().sample
 }
 
 fn read(path: &Path) -> Timeline {
@@ -100,7 +111,10 @@ fn same_trace(path: &Path, recording: &Recording) {
 
 #[test]
 fn no_sample_is_missing_from_the_manifest_or_too_large() {
-    let listed: Vec<String> = samples().into_iter().map(|sample| sample.path).collect();
+    let manifest = manifest();
+    let samples = manifest.sample.into_iter().map(|sample| sample.path);
+    let faults = manifest.fault.into_iter().map(|fault| fault.path);
+    let listed: Vec<String> = samples.chain(faults).collect();
     for entry in std::fs::read_dir(folder()).expect("the folder") {
         let entry = entry.expect("an entry");
         let name = entry.file_name().to_string_lossy().into_owned();

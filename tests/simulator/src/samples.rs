@@ -31,7 +31,7 @@ pub const SAMPLES: &[SampleCase] = &[
     fault("d07-sync-stall", EngineKind::Triton, Plant::SyncStall, 2),
     fault("d08-exposed-copies", EngineKind::PyTorch, Plant::ExposedCopies, 2),
     fault("d09-serial-branches", EngineKind::PyTorch, Plant::SerialBranches, 2),
-    fault("d10-cache-loss", EngineKind::Vllm, Plant::CacheLoss, 2),
+    fault("d10-cache-loss", EngineKind::Vllm, Plant::CacheLoss, 9),
     fault("d11-cache-transfer", EngineKind::Vllm, Plant::CacheTransfer, 2),
     fault("d12-clock-drop", EngineKind::Triton, Plant::ClockDrop, 2),
     fault("d13-noisy-neighbour", EngineKind::Triton, Plant::NoisyNeighbour, 2),

@@ -64,13 +64,17 @@ impl<'a> Scheduler<'a> {
         let mut coming: Vec<(u64, usize)> =
             queued_ns.iter().copied().enumerate().map(|(at, ns)| (ns, at)).collect();
         coming.sort_unstable();
+        // The server has been running for a while: beginnings that were asked for are cached.
+        let warm = settings.load.prefixes.filter(|_| settings.caches_prefixes);
+        let prefixes =
+            warm.into_iter().flat_map(|p| (0..p.groups).map(move |group| (group, (p.tokens, 0))));
         Self {
             settings,
             arrivals,
             coming: coming.into(),
             waiting: VecDeque::new(),
             running: Vec::new(),
-            prefixes: BTreeMap::new(),
+            prefixes: prefixes.collect(),
             dropped_ns: 0,
             finished: vec![Finished::default(); arrivals.len()],
             n_queried: 0,

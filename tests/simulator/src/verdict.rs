@@ -1,7 +1,7 @@
 //! Asks the built `underspan` binary about a case, as an operator would: a black box that reads
 //! files and prints JSON.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -48,18 +48,13 @@ pub struct Cause {
     pub confidence: String,
 }
 
-/// Runs `underspan analyze` over the case in `folder`, against its `baseline` if it has one.
+/// Runs `underspan analyze` over the case in `folder`; it finds the `baseline` inside, if any.
 ///
 /// # Errors
-/// When the binary cannot be started or the folder not be read.
+/// When the binary cannot be started.
 pub fn ask(binary: &Path, folder: &Path) -> Result<Answer> {
-    let baseline = folder.join("baseline");
     let mut command = Command::new(binary);
-    command.arg("analyze").args(["--format", "json", "--threads", "1"]);
-    command.args(files(folder)?);
-    if baseline.is_dir() {
-        command.arg("--baseline").args(files(&baseline)?);
-    }
+    command.arg("analyze").arg(folder).args(["--format", "json", "--threads", "1"]);
     let output = command.output().with_context(|| format!("cannot start {}", binary.display()))?;
     let complaint = String::from_utf8_lossy(&output.stderr);
     let first_line = complaint.lines().next().unwrap_or_default().to_owned();
@@ -71,21 +66,6 @@ pub fn ask(binary: &Path, folder: &Path) -> Result<Answer> {
         Some(2) => Answer::Refused(first_line),
         code => Answer::Failed(format!("exit {code:?}: {first_line}")),
     })
-}
-
-/// The files of a case, without those of its baseline.
-fn files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries =
-        std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
-    let mut files = Vec::new();
-    for entry in entries {
-        let path = entry?.path();
-        if path.is_file() {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
 }
 
 fn read(document: &Value) -> Answer {
