@@ -102,6 +102,7 @@ fn every_real_trace_says_what_facts_say() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut wrong = Vec::new();
     let mut n_files = 0;
+    let mut stored_bytes = [0; 2];
     println!("{:<62} {:>9} {:>14} {:>7}", "file", "kernels", "kernel ns", "wrong");
     for (file, expected) in &facts {
         if !matches!(expected["format"].as_str(), Some("kineto_json" | "nsys_sqlite")) {
@@ -116,13 +117,18 @@ fn every_real_trace_says_what_facts_say() {
             let Some(expected) = expected.get(key) else { continue };
             differences(key, expected, info.get(key).unwrap_or(&Value::Null), &mut out);
         }
-        let stored = folder.path().join("stored.uspan");
-        underspan_native::write_timeline(&stored, &timeline, &WriteOptions::default())
-            .unwrap_or_else(|error| panic!("{error}"));
-        let read = import_path(&stored, &ImportOptions::default(), &NoProgress)
-            .unwrap_or_else(|error| panic!("{error}"));
-        if info_of(&read) != info {
-            out.push("the .uspan made from it says something else".to_owned());
+        // As the collector writes, and as `underspan import` packs what is small.
+        for pack_up_to_bytes in [0, 64 << 10] {
+            let stored = folder.path().join("stored.uspan");
+            let options = WriteOptions { pack_up_to_bytes, ..WriteOptions::default() };
+            let written = underspan_native::write_timeline(&stored, &timeline, &options)
+                .unwrap_or_else(|error| panic!("{error}"));
+            let read = import_path(&stored, &ImportOptions::default(), &NoProgress)
+                .unwrap_or_else(|error| panic!("{error}"));
+            if info_of(&read) != info {
+                out.push("the .uspan made from it says something else".to_owned());
+            }
+            stored_bytes[usize::from(pack_up_to_bytes > 0)] += written.bytes;
         }
         println!(
             "{file:<62} {:>9} {:>14} {:>7}",
@@ -133,5 +139,7 @@ fn every_real_trace_says_what_facts_say() {
         wrong.extend(out.into_iter().map(|difference| format!("{file}: {difference}")));
     }
     assert!(n_files > 0, "facts.json lists no trace");
+    println!("bytes of all files, not packed and packed where small: {stored_bytes:?}");
+    assert!(stored_bytes[1] < stored_bytes[0]);
     assert!(wrong.is_empty(), "{} of our numbers differ:\n{}", wrong.len(), wrong.join("\n"));
 }
