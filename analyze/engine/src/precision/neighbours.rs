@@ -18,9 +18,31 @@ pub(super) struct Neighbours {
     pub(super) cast_before: u64,
     pub(super) cast_after: u64,
     pub(super) routing_after: u64,
+    /// Sampling follows, or a softmax and the choice of a token, before the next multiply: behind
+    /// attention's softmax a multiply comes at once.
     pub(super) sampling_after: u64,
     /// The multiply in front of it on its stream is one of the names too.
     pub(super) wanted_multiply_before: u64,
+}
+
+/// What ran since a multiply.
+#[derive(Debug, Clone, Copy, Default)]
+struct Since {
+    sampling: bool,
+    softmax: bool,
+    choice: bool,
+}
+
+impl Since {
+    fn add(&mut self, role: Role) {
+        self.sampling |= role == Role::Sampling;
+        self.softmax |= role == Role::Softmax;
+        self.choice |= self.softmax && matches!(role, Role::Reduce | Role::Index | Role::Sort);
+    }
+
+    fn is_sampling(self) -> bool {
+        self.sampling || self.softmax && self.choice
+    }
 }
 
 /// The neighbourhoods of the kernels of some names.
@@ -41,6 +63,8 @@ pub(super) fn neighbours(
     let is_wanted: Vec<bool> = shapes.iter().map(|shape| found.contains_key(&shape.name)).collect();
     let mut last_of_stream: HashMap<u32, u32> = HashMap::new();
     let mut last_multiply_of_stream: HashMap<u32, u32> = HashMap::new();
+    // Wanted multiplies whose next multiply has not come, and what came since.
+    let mut open: HashMap<u32, (u32, Since)> = HashMap::new();
     let kernels = &timeline.kernels;
     for (&shape, &stream) in kernels.shape.iter().zip(&kernels.stream).take(MAX_KERNELS) {
         let Some(&role) = roles.get(shape as usize) else { continue };
@@ -50,7 +74,6 @@ pub(super) fn neighbours(
         {
             entry.cast_after += u64::from(role == Role::Cast);
             entry.routing_after += u64::from(role == Role::MoeRouting);
-            entry.sampling_after += u64::from(role == Role::Sampling);
         }
         if is_wanted[shape as usize]
             && let Some(entry) = found.get_mut(&shapes[shape as usize].name)
@@ -64,6 +87,16 @@ pub(super) fn neighbours(
         }
         if is_multiply[shape as usize] {
             last_multiply_of_stream.insert(stream, shape);
+            if let Some((of, since)) = open.remove(&stream)
+                && let Some(entry) = found.get_mut(&shapes[of as usize].name)
+            {
+                entry.sampling_after += u64::from(since.is_sampling());
+            }
+            if is_wanted[shape as usize] {
+                open.insert(stream, (shape, Since::default()));
+            }
+        } else if let Some((_, since)) = open.get_mut(&stream) {
+            since.add(role);
         }
     }
     found
