@@ -15,6 +15,7 @@ use underspan_model::tables::Phase;
 use crate::Case;
 use crate::replay::Removal;
 use crate::step_model::StepModel;
+use crate::telemetry::{KV_FULL, KV_USE};
 
 /// A server to run again.
 #[derive(Debug)]
@@ -111,7 +112,7 @@ impl Continuous {
         let mut server = Self {
             model,
             lanes,
-            limit: case.settings.batch_limit().unwrap_or(f64::INFINITY).max(largest),
+            limit: limit_of(case, largest),
             budget: declared.unwrap_or(most_tokens).max(most_tokens),
             n_requests: case.latencies.len(),
             observed: Vec::new(),
@@ -274,6 +275,15 @@ impl Lane {
 
 fn value(list: &[u64], at: usize) -> u64 {
     list.get(at).copied().unwrap_or(0)
+}
+
+/// Most requests a step may hold: as declared, but what was seen where the KV cache was used up
+/// first.
+fn limit_of(case: &Case<'_>, largest: f64) -> f64 {
+    let kv = case.telemetry.gauge(KV_USE);
+    let is_used_up = kv.is_some_and(|kv| kv.value.iter().any(|used| *used >= KV_FULL));
+    let declared = case.settings.batch_limit().unwrap_or(f64::INFINITY);
+    if is_used_up { largest.max(1.0) } else { declared.max(largest) }
 }
 
 /// Prompt tokens that steps computed, over those that the requests' prompts hold: caches make it

@@ -5,11 +5,13 @@
 
 mod case;
 mod continuous;
+mod cost;
 mod detect;
 mod detector;
 mod gpu;
 mod host_calls;
 mod measure;
+mod objective;
 mod pace;
 mod quality;
 mod replay;
@@ -22,8 +24,10 @@ mod telemetry;
 mod verdict;
 
 pub use case::{Case, ServerKind};
+pub use cost::Cost;
 pub use detect::{detector, detectors};
 pub use detector::{Detection, Detector, Finding, Grade, Layer, Setting};
+pub use objective::{Attainment, Measure, Objective, ObjectiveError};
 pub use quality::Quality;
 pub use replay::{NO_RUN, Removal, Run, Schedule, Served, replay};
 pub use settings::Settings;

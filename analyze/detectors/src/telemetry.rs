@@ -17,6 +17,12 @@ pub(crate) const IDLE_REASON: u64 = 0x1;
 /// The bit of clocks that the operator set.
 pub(crate) const SET_CLOCKS_REASON: u64 = 0x2;
 
+/// Endings of the gauges of KV-cache use: vLLM's two, SGLang's.
+pub(crate) const KV_USE: &[&str] = &["kv_cache_usage_perc", "gpu_cache_usage_perc", "token_usage"];
+
+/// Use of the KV cache from which on nothing more is admitted.
+pub(crate) const KV_FULL: f64 = 0.90;
+
 /// One series of samples, in order of time.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Series {

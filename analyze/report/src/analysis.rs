@@ -1,6 +1,6 @@
 //! The text of `underspan analyze`: what happened first, then the tables behind it.
 
-use underspan_detectors::Verdict;
+use underspan_detectors::{Attainment, Cost, Verdict};
 use underspan_engine::Analysis;
 use underspan_model::Timeline;
 
@@ -21,17 +21,34 @@ impl Default for ReportOptions {
     }
 }
 
-/// `analysis` for a person, with the verdict first when there is one.
+/// What was asked about requests, and found.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Answers<'a> {
+    /// Which layer is to blame.
+    pub verdict: Option<&'a Verdict>,
+    /// What requests cost.
+    pub cost: Option<&'a Cost>,
+    /// Whether they met their objectives.
+    pub slo: Option<&'a Attainment>,
+}
+
+/// `analysis` for a person, the answers first.
 pub fn analysis_document(
     timeline: &Timeline,
     analysis: &Analysis,
-    verdict: Option<&Verdict>,
+    answers: &Answers<'_>,
     options: &ReportOptions,
 ) -> Document {
     let mut document = Document::default();
     sections::capture(&mut document, timeline, &analysis.summary);
-    if let Some(verdict) = verdict {
+    if let Some(verdict) = answers.verdict {
         sections::verdict(&mut document, verdict);
+    }
+    if let Some(slo) = answers.slo {
+        sections::slo(&mut document, slo);
+    }
+    if let Some(cost) = answers.cost {
+        sections::cost(&mut document, cost);
     }
     sections::overview(&mut document, timeline, analysis);
     let tables = [

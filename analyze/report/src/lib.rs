@@ -15,7 +15,7 @@ mod sections;
 mod stats;
 mod text;
 
-pub use analysis::{ReportOptions, analysis_document};
+pub use analysis::{Answers, ReportOptions, analysis_document};
 pub use csv::to_csv;
 pub use diff::diff_document;
 pub use document::{Align, Block, Column, Document, ReportTable};

@@ -16,6 +16,7 @@ EXAMPLES
   underspan analyze incident/                            traces, spans and counters of one run
   underspan analyze after/ --baseline before/            why p95 grew
   underspan analyze rank0.json.gz rank1.json.gz          several ranks of one job
+  underspan analyze incident/ --gpu-price 2.50/h --slo ttft=500ms,e2e=5s --target 99.9
   underspan analyze trace.json.gz --declared bf16        name multiplies that fell back
   underspan analyze run.uspan --format markdown -o report.md
   underspan analyze run.uspan --format json | jq .steps")]
@@ -26,6 +27,18 @@ pub(crate) struct AnalyzeArgs {
     /// The same kind of run from before a change; a folder `baseline` in PATH is one
     #[arg(long, value_name = "PATH", num_args = 1..)]
     pub(crate) baseline: Vec<PathBuf>,
+
+    /// Price of one GPU, such as 2.50/h; a usual one for the product when only asked for the cost
+    #[arg(long, value_name = "PRICE", num_args = 0..=1, default_missing_value = "usual")]
+    pub(crate) gpu_price: Option<String>,
+
+    /// Limits that requests are to keep: ttft=500ms,itl=50ms,e2e=5s
+    #[arg(long, value_name = "LIMITS")]
+    pub(crate) slo: Option<String>,
+
+    /// Share of requests that have to keep them, in percent
+    #[arg(long, value_name = "PERCENT", default_value_t = 99.0, requires = "slo")]
+    pub(crate) target: f64,
 
     /// Type the model is meant to compute in (bf16, fp16, fp8, int8, …), or its config.json
     #[arg(long, value_name = "TYPE|FILE")]

@@ -9,6 +9,7 @@ mod demo;
 mod diff;
 mod doctor;
 mod explain;
+mod explain_finding;
 mod export;
 mod import;
 mod info;
@@ -30,6 +31,7 @@ pub(crate) use demo::DemoArgs;
 pub(crate) use diff::{DiffArgs, DiffFormat};
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use explain::{ExplainArgs, ExplainFormat, Which};
+pub(crate) use explain_finding::ExplainFindingArgs;
 pub(crate) use export::{ExportArgs, ExportFormat, ExportWhat};
 pub(crate) use import::ImportArgs;
 pub(crate) use info::{InfoArgs, InfoFormat};
@@ -99,6 +101,7 @@ pub(crate) enum Command {
     Info(InfoArgs),
     Analyze(AnalyzeArgs),
     Explain(ExplainArgs),
+    ExplainFinding(ExplainFindingArgs),
     Stats(StatsArgs),
     Import(ImportArgs),
     Export(ExportArgs),

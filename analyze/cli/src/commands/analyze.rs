@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use underspan_detectors::{Case, Verdict};
+use underspan_detectors::{Case, Cost, Objective, Verdict};
 use underspan_engine::{Analysis, AnalysisOptions, RequestOptions, Requests};
 use underspan_model::Timeline;
-use underspan_report::ReportOptions;
+use underspan_report::{Answers, ReportOptions};
 
 use crate::args::{AnalyzeArgs, AnalyzeFormat, Global, Inputs};
 use crate::exit::Outcome;
@@ -29,16 +29,22 @@ pub(super) fn run(args: &AnalyzeArgs, global: &Global) -> Result<Outcome> {
         case = case.with_baseline(baseline.case());
     }
     let verdict = Verdict::of(&case);
+    let price = price_of(args.gpu_price.as_deref(), &case)?;
+    let cost = price.and_then(|price| Cost::of(&case, price));
+    let objective =
+        args.slo.as_deref().map(|slo| Objective::parse(slo, args.target)).transpose()?;
+    let slo = objective.map(|objective| objective.attainment(&case));
+    let mut answers = Answers { verdict: Some(&verdict), cost: cost.as_ref(), slo: slo.as_ref() };
     let options = ReportOptions { top: args.top };
-    let document = || {
+    let mut document = || {
         // A trace alone is no question about requests: its report begins with what happened.
         let asked = !run.timeline.spans.is_empty() || baseline.is_some();
-        let verdict = asked.then_some(&verdict);
-        underspan_report::analysis_document(&run.timeline, &run.analysis, verdict, &options)
+        answers.verdict = answers.verdict.filter(|_| asked);
+        underspan_report::analysis_document(&run.timeline, &run.analysis, &answers, &options)
     };
     let text = match args.format {
         AnalyzeFormat::Json => {
-            underspan_report::analysis_json(&run.timeline, &run.analysis, Some(&verdict))
+            underspan_report::analysis_json(&run.timeline, &run.analysis, &answers)
         }
         AnalyzeFormat::Text => {
             let mut style = terminal::text_style(global);
@@ -49,6 +55,23 @@ pub(super) fn run(args: &AnalyzeArgs, global: &Global) -> Result<Outcome> {
     };
     terminal::write_data(&text, args.output.as_deref())?;
     Ok(Outcome::Done)
+}
+
+/// The price of a GPU for an hour: as given, such as `2.50/h`, or a usual one.
+fn price_of(given: Option<&str>, case: &Case<'_>) -> Result<Option<f64>> {
+    let Some(given) = given else { return Ok(None) };
+    if given == "usual" {
+        let usual = Cost::usual_price(case);
+        return usual
+            .map(Some)
+            .context("no usual price is known for this GPU: give one, as in --gpu-price 2.50/h");
+    }
+    let number = given.trim_start_matches('$').trim_end_matches("/h").trim();
+    let price: Option<f64> =
+        number.parse().ok().filter(|price: &f64| price.is_finite() && *price >= 0.0);
+    price
+        .map(Some)
+        .with_context(|| format!("--gpu-price {given}: expected a price for an hour, as in 2.50/h"))
 }
 
 /// The run to compare with: what was named, or the folder for it in the only folder.

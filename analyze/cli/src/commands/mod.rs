@@ -9,6 +9,7 @@ mod demo;
 mod diff;
 mod doctor;
 mod explain;
+mod explain_finding;
 mod export;
 mod import;
 mod info;
@@ -37,6 +38,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         Command::Analyze(args) => analyze::run(args, global),
         Command::Stats(args) => stats::run(args, global),
         Command::Explain(args) => explain::run(args, global),
+        Command::ExplainFinding(args) => explain_finding::run(args, global),
         Command::Export(args) => export::run(args),
         Command::Import(args) => import::run(args),
         Command::Classify(args) => classify::run(args, global),

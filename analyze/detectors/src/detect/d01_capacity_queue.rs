@@ -4,18 +4,19 @@ use crate::detector::{Detection, Detector, Finding, Grade, Layer, Setting};
 use crate::measure::{p95_share, percent, ratio, requests_of, spans_of, time, total};
 use crate::replay::Removal;
 use crate::statistics::percentile_of;
+use crate::telemetry::{KV_FULL, KV_USE};
 use crate::{Case, ServerKind};
 
 /// Least use of the server for a queue to be one of capacity.
 const BUSY_MIN: f64 = 0.85;
 /// The same when a baseline had less to do.
 const BUSY_MIN_COMPARED: f64 = 0.55;
-/// Least share of the 95th percentile that waiting takes.
+/// Least share of what the 95th percentile is above the median that waiting takes.
 const WAIT_MIN: f64 = 0.20;
+/// Least share of the 95th percentile.
+const SHARE_MIN: f64 = 0.08;
 /// A batch counts as full from this share of its limit on.
 const FULL: f64 = 0.95;
-/// Use of the KV cache from which on nothing more is admitted.
-const KV_FULL: f64 = 0.90;
 
 /// D1.
 #[derive(Debug, Clone, Copy, Default)]
@@ -59,7 +60,7 @@ impl Detector for CapacityQueue {
 fn continuous(case: &Case<'_>) -> Detection {
     let largest = (0..case.facts.len()).map(|step| case.members(step)).max().unwrap_or(0);
     let limit = case.settings.batch_limit().unwrap_or(f64::from(largest));
-    let kv = case.telemetry.gauge(&["kv_cache_usage_perc", "gpu_cache_usage_perc", "token_usage"]);
+    let kv = case.telemetry.gauge(KV_USE);
     let queued = case.telemetry.gauge(&["num_requests_waiting", "num_queue_reqs"]);
     let declared = case.settings.batch_limit().is_some();
     // Time each request waited while nothing more could be admitted, the running step aside.
@@ -93,7 +94,7 @@ fn continuous(case: &Case<'_>) -> Detection {
     let n_full = is_full.iter().filter(|full| **full).count();
     let removal = Removal { is_unlimited: true, ..Removal::default() };
     let share = p95_share(case, &removal);
-    if share < WAIT_MIN || full_steps == 0 {
+    if !is_much(case, share) || full_steps == 0 {
         return Detection::Clear(format!(
             "waits while the batch was full are {} of p95; it was full in {} of {} steps",
             percent(share),
@@ -134,7 +135,7 @@ fn workers(case: &Case<'_>) -> Detection {
     let grew = case.baseline.as_deref().is_some_and(|baseline| {
         busy > BUSY_MIN_COMPARED && busy > 1.25 * busy_while_slow(baseline)
     });
-    if share < WAIT_MIN || busy < BUSY_MIN && !grew {
+    if !is_much(case, share) || busy < BUSY_MIN && !grew {
         return Detection::Clear(format!(
             "the workers were in use {} of the time; one more would take {} off p95",
             percent(busy),
@@ -157,6 +158,12 @@ fn workers(case: &Case<'_>) -> Detection {
             suggested: (case.n_lanes() + 1).to_string(),
         }),
     )
+}
+
+/// Whether a share of the 95th percentile is much of what it is above the median.
+fn is_much(case: &Case<'_>, share: f64) -> bool {
+    let (p50, p95) = (case.percentile(50) as f64, case.percentile(95) as f64);
+    share >= SHARE_MIN && share * p95 >= WAIT_MIN * (p95 - p50)
 }
 
 /// Use of the lanes over the time from the first arrival on: what arrives against what can be

@@ -8,6 +8,8 @@ use crate::{Case, ServerKind};
 
 /// A step interferes when it takes this many times as long as one that only decodes.
 const STRETCH_MIN: f64 = 2.0;
+/// Prompts in a step are usual up to this many times their 75th percentile over the steps.
+const USUAL_TIMES: u64 = 4;
 /// Least share of the 95th percentile.
 const SHARE_MIN: f64 = 0.10;
 
@@ -44,12 +46,8 @@ impl Detector for PrefillInterference {
         let Some(model) = StepModel::fit(case) else {
             return Detection::MissingInput("steps that only decode, to compare with");
         };
-        // Against a baseline only prompts count that are longer than it had.
-        let natural = case.baseline.as_deref().map_or(0, |baseline| {
-            let tokens: Vec<u64> =
-                (0..baseline.facts.len()).map(|step| baseline.prefill_tokens(step)).collect();
-            percentile_of(&tokens, 95)
-        });
+        // Prompts of the usual length are what the server is for: only longer ones count.
+        let natural = usual_tokens(case.baseline.as_deref().unwrap_or(case));
         let excess: Vec<u64> = (0..case.facts.len())
             .map(|step| {
                 let tokens = case.prefill_tokens(step);
@@ -103,6 +101,15 @@ impl Detector for PrefillInterference {
                 .to_owned(),
         }))
     }
+}
+
+/// Most prompt tokens that steps usually hold.
+fn usual_tokens(case: &Case<'_>) -> u64 {
+    let tokens: Vec<u64> = (0..case.facts.len())
+        .map(|step| case.prefill_tokens(step))
+        .filter(|tokens| *tokens > 0)
+        .collect();
+    percentile_of(&tokens, 75).saturating_mul(USUAL_TIMES)
 }
 
 /// How much longer a step took than one that only decodes, when prompts stretched it.

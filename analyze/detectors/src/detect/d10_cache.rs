@@ -4,7 +4,7 @@ use crate::detector::{Detection, Detector, Finding, Grade, Layer, Setting};
 use crate::measure::{largest_steps, p95_share, percent, ratio, requests_in};
 use crate::replay::Removal;
 use crate::step_model::StepModel;
-use crate::telemetry::Series;
+use crate::telemetry::{KV_USE, Series};
 use crate::{Case, ServerKind};
 
 /// Least share of computed prompt tokens that are computed again.
@@ -80,8 +80,7 @@ impl Detector for CacheEviction {
                 percent(again)
             ));
         }
-        let kv =
-            case.telemetry.gauge(&["kv_cache_usage_perc", "gpu_cache_usage_perc", "token_usage"]);
+        let kv = case.telemetry.gauge(KV_USE);
         let is_full = kv.is_some_and(|kv| kv.value.iter().any(|used| *used > 0.9));
         Detection::Found(Box::new(Finding {
             id: "D10",

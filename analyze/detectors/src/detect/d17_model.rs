@@ -190,10 +190,13 @@ fn found(case: &Case<'_>, removal: Removal, summary: String, grade: Grade) -> De
             "Without the model's card the least possible time of its multiplies is not known."
                 .to_owned(),
         ],
-        remedy:
-            "Nothing in serving is at fault. A smaller or narrower model, a faster GPU or more \
-                 of them would be the only ways to less."
+        remedy: match grade {
+            // What is as large as it was declared to be needs no remedy.
+            Grade::Estimated => String::new(),
+            _ => "Nothing in serving is at fault: a smaller or narrower model, or a faster GPU, \
+                  would be the only ways back."
                 .to_owned(),
+        },
         setting: None,
         confirm: "The multiplies' rate against the GPU's peak, from the model's card.".to_owned(),
     }))

@@ -7,23 +7,20 @@
 //! computed in and whether that is what was declared.
 
 use serde_json::{Map, Value, json};
-use underspan_detectors::Verdict;
 use underspan_engine::{Analysis, Gap, IdleClass};
 use underspan_model::Timeline;
 
+use super::money::{cost_value, slo_value};
 use super::verdict::verdict_members;
 use super::{info_value, object, precision_value, to_text};
+use crate::Answers;
 use crate::stats::StatsReport;
 
 /// Version of the contract; rises when keys are added.
 const SCHEMA_VERSION: u32 = 2;
 
-/// `analysis` as one JSON object, with the answer of `verdict` at its top when there is one.
-pub fn analysis_json(
-    timeline: &Timeline,
-    analysis: &Analysis,
-    verdict: Option<&Verdict>,
-) -> String {
+/// `analysis` as one JSON object, the answers at its top.
+pub fn analysis_json(timeline: &Timeline, analysis: &Analysis, answers: &Answers<'_>) -> String {
     let tables = StatsReport::ALL
         .iter()
         .map(|report| (report.name(), report.table(timeline, analysis).to_value()));
@@ -33,7 +30,9 @@ pub fn analysis_json(
     });
     let mut members = Map::new();
     members.insert("schema_version".to_owned(), json!(SCHEMA_VERSION));
-    members.extend(verdict.map(verdict_members).unwrap_or_default());
+    members.extend(answers.verdict.map(verdict_members).unwrap_or_default());
+    members.extend(answers.cost.map(|cost| ("cost".to_owned(), cost_value(cost))));
+    members.extend(answers.slo.map(|slo| ("slo".to_owned(), slo_value(slo))));
     let rest = json!({
         "info": info_value(timeline, &analysis.summary),
         "tables": object(tables),

@@ -3,6 +3,7 @@
 mod capture;
 mod data_problems;
 mod idle;
+mod money;
 mod overview;
 mod precision;
 mod verdict;
@@ -10,6 +11,7 @@ mod verdict;
 pub(crate) use capture::capture;
 pub(crate) use data_problems::data_problems;
 pub(crate) use idle::idle;
+pub(crate) use money::{cost, slo};
 pub(crate) use overview::overview;
 pub(crate) use precision::precision;
 pub(crate) use verdict::verdict;

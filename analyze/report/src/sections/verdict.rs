@@ -63,7 +63,13 @@ fn answer(verdict: &Verdict) -> String {
             title(cause.finding.id),
             cause.finding.id,
             percent(cause.share),
-            if verdict.baseline.is_some() { "the growth of p95" } else { "what was found" }
+            if verdict.baseline.is_some() {
+                "the growth of p95"
+            } else if cause.finding.removal.is_empty() {
+                "the slow requests' time"
+            } else {
+                "what was found"
+            }
         ),
         (kind, None) => kind.as_str().to_uppercase(),
     }
