@@ -51,6 +51,23 @@ impl Pace {
         Self { relative, group }
     }
 
+    /// The kernel time that a tenth of the steps of each step's group do not exceed, in
+    /// nanoseconds; `None` for steps of small groups.
+    pub(crate) fn quickest(&self, case: &Case<'_>) -> Vec<Option<f64>> {
+        let mut groups: HashMap<u64, Vec<u64>> = HashMap::new();
+        for (step, group) in self.group.iter().enumerate() {
+            if case.facts[step].kernel_ns > 0 {
+                groups.entry(*group).or_default().push(case.facts[step].kernel_ns);
+            }
+        }
+        let quick: HashMap<u64, f64> = groups
+            .into_iter()
+            .filter(|(_, times)| times.len() >= 2 * STEPS_MIN)
+            .map(|(group, times)| (group, crate::statistics::percentile_of(&times, 10) as f64))
+            .collect();
+        self.group.iter().map(|group| quick.get(group).copied()).collect()
+    }
+
     /// How much slower the steps that `is_slow` picks were than the others of their groups; `None`
     /// when there are too few to compare.
     pub(crate) fn slowdown(&self, is_slow: impl Fn(usize) -> bool) -> Option<Slowdown> {

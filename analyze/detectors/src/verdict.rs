@@ -22,6 +22,10 @@ const WINNER_LEAD: f64 = 1.5;
 const MODEL_SHARE: f64 = 0.60;
 /// Least growth of the 95th percentile against a baseline that asks for a cause.
 const GROWTH_MIN: f64 = 0.10;
+/// Share of SM time, in percent, from which on another process may have slowed kernels.
+const NEIGHBOUR_PERCENT: f64 = 10.0;
+/// Least growth of the load that explains a queue.
+const LOAD_GROWTH_MIN: f64 = 0.2;
 /// Least share of growth that causes must explain.
 const EXPLAINED_MIN: f64 = 0.5;
 
@@ -175,7 +179,11 @@ impl Verdict {
             return;
         }
         let explained: f64 = self.causes.iter().map(|cause| cause.share).sum();
-        if case.baseline.is_some() && explained < EXPLAINED_MIN && growth(case) > GROWTH_MIN {
+        // A queue that grew with the load is the load's: one worker more is not the way back.
+        let by_load = self.causes.iter().any(|cause| cause.finding.id == "D1")
+            && load_growth(case) > LOAD_GROWTH_MIN;
+        let is_open = explained < EXPLAINED_MIN && growth(case) > GROWTH_MIN && !by_load;
+        if case.baseline.is_some() && is_open {
             self.reasons.push(format!(
                 "the causes that were found explain {:.0} % of the growth of p95",
                 explained * 100.0
@@ -230,6 +238,18 @@ impl Verdict {
                 ));
                 self.kind = VerdictKind::Inconclusive;
             }
+            return;
+        }
+        let neighbour = case.telemetry.processes.iter().find(|process| {
+            !process.is_own && process.sm_percent.value.iter().any(|sm| *sm >= NEIGHBOUR_PERCENT)
+        });
+        if let Some(neighbour) = neighbour.filter(|_| self.kernel_share >= MODEL_SHARE) {
+            self.reasons.push(format!(
+                "{} used the same GPU: whether the model or the company is what takes the time needs \
+                 a run without it",
+                neighbour.name
+            ));
+            self.kind = VerdictKind::Inconclusive;
             return;
         }
         if let Some(finding) = composition.filter(|_| self.kernel_share >= MODEL_SHARE) {

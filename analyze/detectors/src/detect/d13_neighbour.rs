@@ -3,14 +3,17 @@
 use underspan_engine::Evidence;
 use underspan_model::tables::TableKind;
 
+use super::{by_size, size_of};
 use crate::Case;
 use crate::detector::{Detection, Detector, Finding, Grade, Layer};
-use crate::measure::{largest_steps, out_of_runs, p95_share, percent, requests_in};
+use crate::measure::{largest_steps, out_of_runs, p95_share, percent, ratio, requests_in, total};
 use crate::pace::Pace;
 use crate::telemetry::GpuProcess;
 
 /// Least slow-down while the neighbour works.
 const SLOWDOWN_MIN: f64 = 0.08;
+/// Kernels differ by this much by themselves.
+const NOISE: f64 = 1.03;
 /// Least certainty that the slow-down follows the neighbour, in standard deviations (p < 0.01).
 const Z_MIN: f64 = 2.33;
 /// A neighbour works from this share of SM time on, in percent.
@@ -59,8 +62,16 @@ impl Detector for NoisyNeighbour {
         }
         let at_work = |step: usize| neighbour_percent(case, &foreign, step) >= AT_WORK_PERCENT;
         let slowdown = Pace::of(case).slowdown(at_work);
-        let (by, grade) = match slowdown {
-            Some(slowdown) if slowdown.z >= Z_MIN => (slowdown.by, Grade::Measured),
+        let (excess, by, grade) = match slowdown {
+            Some(slowdown) if slowdown.z >= Z_MIN => {
+                let by = slowdown.by;
+                let share = by / (1.0 + by);
+                let excess = (0..case.facts.len()).map(|step| {
+                    let ns = case.facts[step].kernel_ns + case.facts[step].gap_queue_ns;
+                    if at_work(step) { (ns as f64 * share) as u64 } else { 0 }
+                });
+                (excess.collect(), by, Grade::Measured)
+            }
             Some(slowdown) => {
                 return Detection::Clear(format!(
                     "{} used the GPU; steps took {} longer meanwhile, which chance explains",
@@ -68,23 +79,24 @@ impl Detector for NoisyNeighbour {
                     percent(slowdown.by)
                 ));
             }
-            // It was always there: only a run without it can tell.
-            None => match against_baseline(case) {
-                Some(by) => (by, Grade::Derived),
-                None => {
-                    return Detection::Clear(format!(
-                        "{} used the GPU all the time: what it cost needs a run without it",
-                        foreign[0].name
-                    ));
-                }
-            },
+            // It was always there: steps of a baseline, or the quickest ones of the same work, tell
+            // how long they take alone.
+            None => {
+                let alone = alone(case);
+                let excess: Vec<u64> = (0..case.facts.len())
+                    .map(|step| {
+                        let ns = case.facts[step].kernel_ns as f64;
+                        let alone = alone[step].filter(|_| at_work(step)).unwrap_or(ns);
+                        (ns - NOISE * alone).max(0.0) as u64
+                    })
+                    .collect();
+                let kernels: u64 = case.facts.iter().map(|facts| facts.kernel_ns).sum();
+                let longer = total(&excess);
+                let by = ratio(longer, kernels.saturating_sub(longer));
+                let grade = if case.baseline.is_some() { Grade::Derived } else { Grade::Estimated };
+                (excess, by, grade)
+            }
         };
-        let excess: Vec<u64> = (0..case.facts.len())
-            .map(|step| {
-                let ns = case.facts[step].kernel_ns + case.facts[step].gap_queue_ns;
-                if at_work(step) { (ns as f64 * by / (1.0 + by)) as u64 } else { 0 }
-            })
-            .collect();
         let removal = out_of_runs(excess);
         let share = p95_share(case, &removal);
         if by < SLOWDOWN_MIN || share < SHARE_MIN {
@@ -150,15 +162,18 @@ fn neighbour_percent(case: &Case<'_>, foreign: &[&GpuProcess], step: usize) -> f
         .sum()
 }
 
-/// How much longer kernels of a step took than in the baseline.
-fn against_baseline(case: &Case<'_>) -> Option<f64> {
-    let baseline = case.baseline.as_deref()?;
-    let mean = |case: &Case<'_>| {
-        crate::statistics::median(
-            case.facts.iter().filter(|f| f.kernel_ns > 0).map(|facts| facts.kernel_ns as f64),
-        )
-    };
-    Some((mean(case)? / mean(baseline)? - 1.0).max(0.0))
+/// How long the kernels of each step take without company, in nanoseconds; `None` where nothing
+/// compares.
+fn alone(case: &Case<'_>) -> Vec<Option<f64>> {
+    if let Some(baseline) = case.baseline.as_deref() {
+        let known = by_size(baseline);
+        let usual = |step: usize| {
+            let same = known.get(&size_of(case, step)).filter(|same| same.len() >= 3)?;
+            crate::statistics::median(same.iter().copied())
+        };
+        return (0..case.facts.len()).map(usual).collect();
+    }
+    Pace::of(case).quickest(case)
 }
 
 fn evidence(case: &Case<'_>, process: &GpuProcess) -> Option<Evidence> {

@@ -118,18 +118,34 @@ fn missed_graphs(case: &Case<'_>) -> Vec<u64> {
     let n_with: usize = with_graph.values().map(Vec::len).sum();
     let usual: BTreeMap<u32, f64> =
         with_graph.into_iter().filter_map(|(size, all)| Some((size, median(all)?))).collect();
-    // A baseline's graphs tell too, when here every step misses.
+    // Where every step misses, the gaps between its launches are what a graph would have saved.
+    let captured = case.settings.number("engine.cudagraph_capture_sizes_max");
+    let then = case.baseline.as_deref().is_some_and(uses_graphs);
     (0..case.facts.len())
         .map(|step| {
-            let misses = case.facts[step].n_graph_launches == 0 && case.facts[step].n_launches > 3;
-            if !only_decodes(step) || !misses || n_with < 5 {
+            let facts = &case.facts[step];
+            if !only_decodes(step) || facts.n_graph_launches > 0 || facts.n_launches <= 3 {
                 return 0;
             }
             let size = case.members(step).max(1).ilog2();
             let near = usual.iter().min_by_key(|(known, _)| known.abs_diff(size));
-            near.map_or(0, |(_, usual)| (case.step_ns(step) as f64 - usual).max(0.0) as u64)
+            match near.filter(|_| n_with >= 5) {
+                Some((_, usual)) => (case.step_ns(step) as f64 - usual).max(0.0) as u64,
+                None if then || captured.is_some_and(|c| f64::from(case.members(step)) > c) => {
+                    facts.gap_host_ns
+                }
+                None => 0,
+            }
         })
         .collect()
+}
+
+/// Whether most steps that decode run in graphs.
+fn uses_graphs(case: &Case<'_>) -> bool {
+    let decodes = (0..case.facts.len())
+        .filter(|s| case.prefill_tokens(*s) == 0 && case.facts[*s].n_kernels > 0);
+    let with = decodes.clone().filter(|step| case.facts[*step].n_graph_launches > 0).count();
+    with * 2 > decodes.count()
 }
 
 /// What steps took for padding: a batch of a declared capture size less what it held.

@@ -7,7 +7,8 @@ use underspan_model::tables::TableKind;
 
 use crate::detector::{Detection, Detector, Finding, Grade, Layer};
 use crate::measure::{
-    evidence_of_steps, of_steps, out_of_runs, p95_share, percent, ratio, requests_in, total,
+    evidence_of_steps, of_steps, out_of_runs, p95_share, percent, ratio, requests_in, step_time,
+    total,
 };
 use crate::replay::Removal;
 use crate::statistics::median;
@@ -15,6 +16,8 @@ use crate::{Case, StepFacts};
 
 /// Least share of the slow requests' time in which their own kernels ran.
 const KERNEL_SHARE_MIN: f64 = 0.60;
+/// Use of the server up to which a queue is no overload.
+const ROOM_TO_SPARE: f64 = 0.60;
 /// Least growth of kernel time against a baseline.
 const GROWTH_MIN: f64 = 0.10;
 /// Least share of the 95th percentile.
@@ -127,7 +130,7 @@ impl Growth {
 }
 
 /// The kernel time of steps, by their size.
-fn by_size(case: &Case<'_>) -> BTreeMap<(u64, u64), Vec<f64>> {
+pub(crate) fn by_size(case: &Case<'_>) -> BTreeMap<(u64, u64), Vec<f64>> {
     let mut by_size: BTreeMap<(u64, u64), Vec<f64>> = BTreeMap::new();
     for step in (0..case.facts.len()).filter(|step| case.facts[*step].kernel_ns > 0) {
         let base = base_ns(&case.facts[step]) as f64;
@@ -137,7 +140,7 @@ fn by_size(case: &Case<'_>) -> BTreeMap<(u64, u64), Vec<f64>> {
 }
 
 /// Tokens of prompts and requests of a step, in buckets of a half of a power of two.
-fn size_of(case: &Case<'_>, step: usize) -> (u64, u64) {
+pub(crate) fn size_of(case: &Case<'_>, step: usize) -> (u64, u64) {
     let bucket = |n: u64| if n < 2 { n } else { ((n as f64).log2() * 2.0).round() as u64 + 2 };
     (bucket(case.prefill_tokens(step)), bucket(u64::from(case.members(step))))
 }
@@ -165,13 +168,21 @@ fn bound(case: &Case<'_>) -> Detection {
     )
 }
 
-/// Share of the slow requests' spans in which kernels of their own steps ran.
+/// Share of the slow requests' spans in which the device computed for them: kernels of their own
+/// steps, their neighbours' part of them, and, on a server with room to spare, the runs that they
+/// queued behind.
 pub(crate) fn own_kernel_share(case: &Case<'_>) -> f64 {
-    let slow = case.slow();
+    let window = case.served_window_ns().saturating_mul(case.n_lanes().max(1) as u64);
+    let has_room = ratio(step_time(case), window) < ROOM_TO_SPARE;
+    let is_computing = |kind: PartKind| match kind {
+        PartKind::Kernel(_) | PartKind::Interference => true,
+        PartKind::QueueCapacity => has_room,
+        _ => false,
+    };
     let (mut kernels, mut spans) = (0, 0);
-    for at in slow {
+    for at in case.slow() {
         let request = &case.requests.requests[at];
-        kernels += request.of_kinds(|kind| matches!(kind, PartKind::Kernel(_))).as_ns();
+        kernels += request.of_kinds(is_computing).as_ns();
         spans += request.duration().as_ns();
     }
     ratio(kernels, spans)

@@ -11,7 +11,7 @@ use crate::{Case, ServerKind};
 /// A server batches when its steps hold at least this many requests on average.
 const BATCHES_FROM: f64 = 1.3;
 /// Least share of steps that begin while others wait.
-const WAITING_MIN: f64 = 0.5;
+const WAITING_MIN: f64 = 0.2;
 /// Least share of the 95th percentile.
 const SHARE_MIN: f64 = 0.20;
 /// Least share of the 95th percentile of padding.

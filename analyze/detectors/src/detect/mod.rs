@@ -19,5 +19,5 @@ mod registry;
 mod stalls;
 mod transfers;
 
-pub(crate) use d17_model::{Growth, is_same_model, own_kernel_share};
+pub(crate) use d17_model::{Growth, by_size, is_same_model, own_kernel_share, size_of};
 pub use registry::{detector, detectors};
