@@ -9,7 +9,8 @@ use underspan_engine::trace_builder::TraceBuilder;
 use underspan_engine::{Analysis, AnalysisOptions, PartKind, RequestOptions, Requests, StageKind};
 use underspan_model::span_facts::{self as fact, role};
 use underspan_model::tables::{
-    AnnotationKind, MemcpyKind, Rung, Span, SpanAttribute, SpanKind, Step, StepKind, StepMember,
+    AnnotationKind, Counter, CounterTrack, MemcpyKind, Rung, Span, SpanAttribute, SpanKind, Step,
+    StepKind, StepMember,
 };
 use underspan_model::{NONE_U32, Timeline};
 
@@ -364,4 +365,67 @@ fn the_prompt_of_another_is_interference_and_sums_stay() {
     assert_eq!(request.of_kind(PartKind::Interference).as_ns(), 50_000);
     assert!(request.of_stage(StageKind::Decode).as_ns() > 0);
     assert_accounts(&requests).expect("sums");
+}
+
+/// Ten requests in ranges of their own; `add` launches the work of each at its start.
+fn ranges(mut add: impl FnMut(&mut TraceBuilder, i64, i64)) -> Requests {
+    let mut trace = TraceBuilder::new();
+    for at in 0..10_i64 {
+        let start = at * 1_000_000;
+        trace.annotation(AnnotationKind::User, "predict", start..start + 500_000);
+        add(&mut trace, at, start);
+        trace.timeline_mut().spans.push(Span {
+            start_ns: start - 1_000,
+            duration_ns: 600_000,
+            trace_id_low: 1 + at as u64,
+            span_id: 1,
+            kind: SpanKind::Server.code(),
+            id: at as u32,
+            ..Span::default()
+        });
+    }
+    requests_of(&trace.build())
+}
+
+#[test]
+fn kernels_at_low_clocks_show_what_the_clocks_cost() {
+    let requests = ranges(|trace, at, start| {
+        let is_down = at >= 7;
+        let run = if is_down { 150_000 } else { 100_000 };
+        trace
+            .launch("ampere_sgemm_128x64_tn", start + 10..start + 20, start + 30..start + 30 + run)
+            .launch("copy_like", start + 21..start + 25, start + 200_000..start + 230_000);
+        let t = trace.timeline_mut();
+        let samples = [
+            ("clocks.current.sm", if is_down { 1_200.0 } else { 1_980.0 }),
+            ("clocks_event_reasons.active", if is_down { 64.0 } else { 0.0 }),
+        ];
+        for (name, value) in samples {
+            let name = t.strings.intern(name).raw();
+            let track = CounterTrack { name, ..CounterTrack::default() };
+            let track = t.dimensions.counter_track(track).raw();
+            t.counters.push(Counter { time_ns: start - 5_000, track, value });
+        }
+    });
+    let excess: Vec<u64> =
+        requests.requests.iter().map(|r| r.of_kind(PartKind::ClockExcess).as_ns()).collect();
+    // The last sample says nothing of what comes after it.
+    assert_eq!(excess, [0, 0, 0, 0, 0, 0, 0, 50_000, 50_000, 0]);
+    assert_accounts(&requests).expect("sums");
+}
+
+#[test]
+fn a_gap_behind_a_wait_inside_the_step_is_the_wait_s() {
+    let requests = ranges(|trace, at, start| {
+        let id = 100 + at as u32;
+        trace
+            .launch("a", start + 10..start + 20, start + 30..start + 100_030)
+            .api_call("cudaStreamSynchronize", start + 30..start + 100_035, id)
+            .launch("b", start + 140_000..start + 140_010, start + 150_000..start + 400_000)
+            .api_call("cudaStreamSynchronize", start + 140_020..start + 400_005, id + 50);
+    });
+    for request in &requests.requests {
+        // From the end of the first kernel to the second; and 5 ns until the last wait returned.
+        assert_eq!(request.of_kind(PartKind::Sync).as_ns(), 49_970 + 5, "{request:?}");
+    }
 }

@@ -9,6 +9,7 @@ use underspan_classifier::Role;
 use underspan_model::{Interval, NONE_U32, ShapeId, StreamId, ThreadId, Timeline};
 
 use super::engine_steps::EngineSteps;
+use super::excess::{ClockCost, PrecisionCost};
 use super::part::PartKind;
 use super::step_work::{StepOwners, columns};
 use crate::{Analysis, CallKind, Correlation, KernelClasses, WorkKind};
@@ -17,6 +18,8 @@ use crate::{Analysis, CallKind, Correlation, KernelClasses, WorkKind};
 const LOOK_BACK: usize = 64;
 /// A copy call this long did not just enqueue: it blocked until its data had moved.
 const BLOCKING_TRANSFER_NS: u64 = 100_000;
+/// A wait that ended this shortly before the device ran dry ended because it did.
+const JUST_ENDED_NS: i64 = 20_000;
 
 /// What a window was spent on.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -47,6 +50,7 @@ pub(super) struct Profiler<'a> {
     correlation: &'a Correlation,
     owners: &'a StepOwners,
     shapes: Vec<ShapeKind>,
+    clocks: ClockCost,
     /// By process.
     waits: Vec<Waits>,
     /// From the first to the last thing that a profiler saw of devices and calls.
@@ -64,6 +68,7 @@ impl<'a> Profiler<'a> {
             correlation: &analysis.correlation,
             owners,
             shapes: shape_kinds(timeline, analysis),
+            clocks: ClockCost::of(timeline),
             waits: waits(timeline, &analysis.correlation),
             coverage: coverage(timeline),
         }
@@ -115,6 +120,14 @@ impl<'a> Profiler<'a> {
         self.waited(self.owners.thread[step as usize], from, to)
     }
 
+    /// The last wait of a thread's process that began before an instant.
+    fn last_wait(&self, thread: u32, before: i64) -> Option<(i64, i64)> {
+        let process = self.timeline.dimensions.process_of_thread(ThreadId::from_raw(thread));
+        let waits = self.waits.get(process.index())?;
+        let next = waits.partition_point(|(start, _)| *start < before);
+        waits.get(next.checked_sub(1)?).copied()
+    }
+
     fn waited(&self, thread: u32, from: i64, to: i64) -> u64 {
         let process = self.timeline.dimensions.process_of_thread(ThreadId::from_raw(thread));
         let waits = self.waits.get(process.index()).map_or(&[][..], Vec::as_slice);
@@ -141,6 +154,7 @@ impl<'a> Profiler<'a> {
                 };
                 let device =
                     self.timeline.dimensions.device_of_stream(StreamId::from_raw(stream)).raw();
+                let (began, duration) = (start, durations[row]);
                 let (start, end) = (start.max(from), end.min(to));
                 if owners[row] != step {
                     scratch.others.push((start, end, device));
@@ -154,7 +168,16 @@ impl<'a> Profiler<'a> {
                     WorkKind::Kernel => self.timeline.kernels.shape[row],
                     _ => NONE_U32,
                 };
-                scratch.own.push(Own { start, end, launched, device, kind, shape });
+                scratch.own.push(Own {
+                    start,
+                    end,
+                    began,
+                    duration,
+                    launched,
+                    device,
+                    kind,
+                    shape,
+                });
             }
         }
         scratch.own.sort_unstable_by_key(|own| (own.start, own.end, own.shape));
@@ -173,7 +196,9 @@ impl<'a> Profiler<'a> {
             if own.end > begin {
                 let ns = own.end.abs_diff(begin);
                 let excess = ns * shape.excess / 256;
-                sums[PartKind::Kernel(shape.role).index()] += ns - excess;
+                let slowed = self.clocks.of_kernel(own.shape, own.began, own.duration, ns - excess);
+                sums[PartKind::Kernel(shape.role).index()] += ns - excess - slowed;
+                sums[PartKind::ClockExcess.index()] += slowed;
                 sums[PartKind::PrecisionExcess.index()] += excess;
                 push(covered, own.start.max(from), own.end);
                 reach = own.end;
@@ -207,7 +232,16 @@ impl<'a> Profiler<'a> {
                 // Until the call that launches what comes next, the host did something else.
                 let launched = scratch.own.get(next_own).map_or(start, |own| own.launched);
                 let until = launched.clamp(at, start);
-                let waited = self.waited(thread, at, until);
+                // A wait inside the step kept the host from launching ahead: all of the gap that
+                // follows is its doing.
+                let is_stalled = scratch.own.get(next_own).is_some()
+                    && self.last_wait(thread, until).is_some_and(|(since, ended)| {
+                        since >= from && ended >= at.saturating_sub(JUST_ENDED_NS)
+                    });
+                let waited = match is_stalled {
+                    true => start.abs_diff(at),
+                    false => self.waited(thread, at, until),
+                };
                 sums[PartKind::Sync.index()] += waited;
                 sums[PartKind::LaunchGap.index()] += start.abs_diff(at) - waited;
             }
@@ -226,6 +260,9 @@ impl<'a> Profiler<'a> {
 struct Own {
     start: i64,
     end: i64,
+    /// Start and duration of the whole row.
+    began: i64,
+    duration: u64,
     /// Start of the call that launched it.
     launched: i64,
     device: u32,
@@ -321,7 +358,7 @@ fn overlap(list: &[(i64, i64)], from: i64, to: i64) -> u64 {
 
 fn shape_kinds(timeline: &Timeline, analysis: &Analysis) -> Vec<ShapeKind> {
     let classes = KernelClasses::of(timeline);
-    let excess = super::excess::PrecisionCost::of(analysis);
+    let excess = PrecisionCost::of(analysis);
     (0..timeline.shapes.as_slice().len())
         .map(|shape| {
             let class = classes.of_shape(ShapeId::from_index(shape));
