@@ -9,7 +9,7 @@ use crate::args::ImportArgs;
 use crate::exit::Outcome;
 use crate::{commands, terminal};
 
-/// A file of this many bytes is packed: it then opens in some tens of milliseconds.
+/// A file of this many bytes is packed: it then opens within about a tenth of a second.
 const PACK_UP_TO_BYTES: u64 = 64 << 10;
 /// The same where the user says that size matters more than time.
 const REPACK_UP_TO_BYTES: u64 = 1 << 20;

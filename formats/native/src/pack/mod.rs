@@ -1,4 +1,5 @@
-//! Packing: small files that are kept, in half the bytes and less, for a microsecond an event.
+//! Packing: small files that are kept, in half the bytes and less, for ten to twenty microseconds
+//! an event whenever they are opened.
 //!
 //! A packed file has *packs* in place of its chunks. A pack is a chunk whose payload is a run of
 //! ordinary chunks, told bit by bit to an arithmetic coder by models of columns, text and times

@@ -16,7 +16,7 @@ pub struct WriteOptions {
     /// Store the level-of-detail pyramid, so that a viewer need not decode all rows first.
     pub level_of_detail: bool,
     /// Pack files that would be no longer than this many bytes otherwise: half the length and
-    /// less, for about a microsecond per event when they are opened. Zero never does. Only
+    /// less, for ten to twenty microseconds per event when they are opened. Zero never does. Only
     /// [`crate::write_timeline`] packs.
     pub pack_up_to_bytes: u64,
 }
