@@ -219,7 +219,7 @@ impl Rows<'_> {
         let mut groups: BTreeMap<u32, usize> = BTreeMap::new();
         for ((process, thread), tracks) in order {
             let title = match ProcessId::from_raw(process).is_none() {
-                true => "No thread".to_owned(),
+                true => "No thread known".to_owned(),
                 false => capitalised(&self.process_title(process)),
             };
             let next = self.rows.len();

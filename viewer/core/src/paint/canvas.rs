@@ -1,11 +1,14 @@
 //! The rows of the timeline as shapes.
 
+use std::collections::HashSet;
+
 use egui::{Color32, Pos2, Rect, pos2, vec2};
 use underspan_model::tables::{StepKind, TableKind};
 
 use super::Sink;
 use super::colour::{ColourBy, Theme, cell_colour, dimmed, step_colour, text_on};
 use crate::document::{CounterCell, Document, RowKind};
+use crate::query::NameMatch;
 use crate::timeline::{DrawCell, PlacedRow, RowHeights, RowTile, TileContent, TimeRange, ticks};
 
 /// Names are drawn on bars at least this wide, in points.
@@ -21,8 +24,11 @@ pub(crate) struct Highlight {
     /// When devices worked for the selected request, in order; device work outside is dimmed.
     /// When empty, [`Highlight::spans`] counts for devices too.
     pub(crate) device_spans: Vec<TimeRange>,
-    /// Names that match the search, by table; everything else is dimmed when not empty.
-    pub(crate) names: Vec<(TableKind, Vec<bool>)>,
+    /// Rows of the span table that belong to the selected request; other spans are dimmed when it
+    /// is not empty.
+    pub(crate) span_rows: HashSet<u64>,
+    /// Names that match the search; everything else is dimmed when not empty.
+    pub(crate) names: Vec<NameMatch>,
 }
 
 impl Highlight {
@@ -39,10 +45,16 @@ impl Highlight {
                 || self.spans.iter().any(|span| span.touches(cell.start_ns, cell.end_ns))
         };
         let by_name = self.names.is_empty()
-            || self.names.iter().any(|(table, names)| {
-                *table == cell.table && names.get(cell.name as usize).copied().unwrap_or(false)
+            || self.names.iter().any(|of| {
+                of.table == cell.table && of.names.get(cell.name as usize).copied().unwrap_or(false)
             });
-        in_time && by_name
+        let is_other_request = match (cell.table, cell.row) {
+            (TableKind::Span, Some(row)) => {
+                !self.span_rows.is_empty() && !self.span_rows.contains(&row)
+            }
+            _ => false,
+        };
+        in_time && by_name && !is_other_request
     }
 }
 

@@ -36,7 +36,8 @@ impl Viewer {
         Panel::top("menu").show(ui, |ui| menu::menu_ui(ui, self, &mut commands));
         Panel::bottom("status").show(ui, |ui| menu::status_ui(ui, self));
         let is_dark = self.is_dark;
-        CentralPanel::no_frame().show(ui, |ui| {
+        let fill = egui::Frame::new().fill(Theme::of(is_dark).background);
+        CentralPanel::no_frame().frame(fill).show(ui, |ui| {
             let Self { layout, session, galleys, .. } = self;
             match session {
                 Some(session) => {

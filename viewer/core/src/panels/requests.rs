@@ -153,13 +153,13 @@ fn table_ui(ui: &mut Ui, session: &Session, requests: &[RequestItem], commands: 
     columns.push((RequestColumn::Start, "start"));
     let selected = list.selected.and_then(|of| list.order.iter().position(|at| *at == of));
     let is_new = session.shown_request != list.selected;
-    ui.push_id("requests", |ui| {
+    egui::ScrollArea::horizontal().id_salt("requests").show(ui, |ui| {
         let mut table = TableBuilder::new(ui)
             .striped(true)
             .auto_shrink(false)
             .sense(Sense::click())
-            .column(Column::initial(110.0).at_least(50.0).clip(true).resizable(true))
-            .columns(Column::initial(66.0).clip(true), columns.len() - 1);
+            .column(Column::initial(96.0).at_least(50.0).clip(true).resizable(true))
+            .columns(Column::initial(60.0).clip(true), columns.len() - 1);
         if let Some(at) = selected.filter(|_| is_new) {
             table = table.scroll_to_row(at, None);
         }

@@ -56,8 +56,16 @@ pub(super) fn timeline_ui(
     let placed = session.placed();
     let pinned_height = placed.iter().filter(|row| row.is_pinned).map(|row| row.height).sum();
     let content = placed.last().map_or(0.0, |row| row.top + row.height);
-    if let Some(row) = session.reveal.take() {
+    if let Some((row, n_frames)) = session.reveal.take() {
         scroll_to(session, &placed, row, canvas.height(), pinned_height);
+        // Rows above it may grow once their tiles are there: then it is scrolled to again.
+        let is_settled = n_frames >= 2 && session.tiles_generation == session.generation;
+        if !is_settled {
+            session.reveal = Some((row, n_frames.saturating_add(1)));
+            if n_frames < 2 {
+                ui.ctx().request_repaint();
+            }
+        }
     }
     session.scroll = session.scroll.clamp(0.0, (content - canvas.height() + 8.0).max(0.0));
 
@@ -69,7 +77,7 @@ pub(super) fn timeline_ui(
     let slot = painter.add(Shape::Noop);
     let tile = |row: usize| session.tiles.get(&row);
     let is_collapsed = |id: &str| session.collapsed.contains(id);
-    let highlight = session.highlight();
+    let highlight = session.highlight.clone();
     let pixel = 1.0 / ui.ctx().pixels_per_point();
     let input = CanvasInput {
         document: &session.document,
@@ -488,6 +496,10 @@ fn arrow(painter: &egui::Painter, input: &CanvasInput<'_>, session: &Session) {
     else {
         return;
     };
-    let stroke = egui::Stroke::new(1.5, input.theme.selection);
-    painter.arrow(from, to - from, stroke);
+    let colour = input.theme.selection;
+    painter.line_segment([from, to], egui::Stroke::new(1.5, colour));
+    let along = (to - from).normalized();
+    let (back, wing) = (to - along * 8.0, along.rot90() * 3.5);
+    let head = vec![to, back + wing, back - wing];
+    painter.add(Shape::convex_polygon(head, colour, egui::Stroke::NONE));
 }

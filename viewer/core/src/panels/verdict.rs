@@ -8,7 +8,7 @@ use crate::state::{Command, Session};
 use crate::timeline::{duration_text, moment_text};
 
 /// Findings shown at once.
-const MAX_FINDINGS: usize = 6;
+const MAX_FINDINGS: usize = 4;
 
 pub(super) fn verdict_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
     let Some(request) = session.request() else {
@@ -37,9 +37,9 @@ pub(super) fn verdict_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Comm
             ui.weak("Nothing in the capture says what its time went to.");
         } else {
             bar_ui(ui, request);
+            findings_ui(ui, session, commands);
             parts_ui(ui, request);
         }
-        findings_ui(ui, session, commands);
         steps_ui(ui, request, commands);
     });
 }
@@ -92,16 +92,18 @@ fn part_text(part: &PartItem, whole: f64) -> String {
 }
 
 fn parts_ui(ui: &mut Ui, request: &RequestItem) {
+    ui.separator();
+    ui.strong("Where its time went");
     let whole = request.range.len_ns().max(1) as f64;
     egui::Grid::new("parts").num_columns(3).striped(true).show(ui, |ui| {
         for part in &request.parts {
+            ui.label(duration_text(part.ns));
+            ui.weak(format!("{:.1} %", part.ns as f64 / whole * 100.0));
             ui.horizontal(|ui| {
                 let (rect, _) = ui.allocate_exact_size(vec2(10.0, 10.0), Sense::hover());
                 ui.painter().rect_filled(rect, 2.0, tone_colour(part.tone));
                 ui.label(&part.name);
             });
-            ui.label(duration_text(part.ns));
-            ui.weak(format!("{:.1} %", part.ns as f64 / whole * 100.0));
             ui.end_row();
         }
     });
@@ -123,7 +125,6 @@ fn findings_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
     if findings.is_empty() {
         return;
     }
-    ui.separator();
     ui.strong("Findings");
     for (at, finding) in findings.iter().take(MAX_FINDINGS).enumerate() {
         let more = if analyses.requests.len() > 1 { " more than usual" } else { "" };

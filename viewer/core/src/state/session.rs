@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use underspan_model::tables::TableKind;
+use underspan_model::tables::{Span, TableKind};
 
 use super::jobs::EventDetails;
 use super::notes::SavedView;
@@ -76,10 +76,16 @@ pub(crate) struct Session {
     /// What tiles were asked for last.
     pub(crate) asked: Option<(Vec<usize>, TimeRange, u32)>,
     pub(crate) generation: u64,
+    /// What stays bright.
+    pub(crate) highlight: Arc<Highlight>,
+    /// Length of the window that the lanes were counted in.
+    lanes_window_ns: u64,
     /// A look for an event that is under way.
     pub(crate) finding: Option<(u64, Cancel)>,
-    /// Row to be scrolled into sight with the next frame.
-    pub(crate) reveal: Option<usize>,
+    /// Row to be scrolled into sight, and for how many frames it has been.
+    pub(crate) reveal: Option<(usize, u8)>,
+    /// The request whose tiles came last.
+    pub(crate) tiles_generation: u64,
     /// Width of the canvas in points at the last frame.
     pub(crate) canvas_width: f32,
     /// Counts what came from the tile worker.
@@ -129,8 +135,11 @@ impl Session {
             lanes: HashMap::new(),
             asked: None,
             generation: 0,
+            highlight: Arc::default(),
+            lanes_window_ns: 0,
             finding: None,
             reveal: None,
+            tiles_generation: 0,
             canvas_width: 1000.0,
             tiles_version: 0,
             drawn: None,
@@ -259,6 +268,13 @@ impl Session {
             return;
         }
         self.tiles_version += 1;
+        self.tiles_generation = generation;
+        // Another zoom shows other overlaps; moving at one zoom does not make rows jump.
+        let window_ns = self.asked.as_ref().map_or(0, |(_, window, _)| window.len_ns());
+        if window_ns.abs_diff(self.lanes_window_ns) > self.lanes_window_ns / 4 {
+            self.lanes.clear();
+            self.lanes_window_ns = window_ns;
+        }
         for tile in tiles {
             let lanes = self.lanes.entry(tile.row).or_insert(1);
             *lanes = (*lanes).max(tile.n_lanes());
@@ -271,15 +287,28 @@ impl Session {
         self.drawn.as_ref().map(|drawn| drawn.stats).unwrap_or_default()
     }
 
-    /// What stays bright.
-    pub(crate) fn highlight(&self) -> Highlight {
-        let names = self.search.matches.iter().map(|of| (of.table, of.names.clone())).collect();
-        let request = self.request();
-        let spans = request.map(|request| vec![request.range]).unwrap_or_default();
-        let steps = request.map_or(&[][..], |request| &request.steps);
-        let mut device_spans: Vec<TimeRange> = steps.iter().filter_map(|of| of.device).collect();
+    /// Finds out anew what stays bright: after another request was selected or another search made.
+    pub(crate) fn refresh_highlight(&mut self) {
+        let names = self.search.matches.clone();
+        let Some(request) = self.request() else {
+            self.highlight = Arc::new(Highlight { names, ..Highlight::default() });
+            return;
+        };
+        let timeline = self.document.timeline();
+        let id = timeline.strings.find(&request.id).map(|id| id.raw());
+        let is_own = |span: &Span| {
+            let trace = u128::from(span.trace_id_high) << 64 | u128::from(span.trace_id_low);
+            Some(span.request) == id
+                || request.trace_id == Some(trace)
+                || request.span_id == Some(span.span_id)
+        };
+        let spans = timeline.spans.iter().enumerate();
+        let span_rows = spans.filter(|(_, span)| is_own(span)).map(|(row, _)| row as u64).collect();
+        let mut device_spans: Vec<TimeRange> =
+            request.steps.iter().filter_map(|step| step.device).collect();
         device_spans.sort_by_key(|span| span.end_ns());
-        Highlight { spans, device_spans, names }
+        let spans = vec![request.range];
+        self.highlight = Arc::new(Highlight { spans, device_spans, span_rows, names });
     }
 
     /// Shows an event: leaves the view as it is when it can be seen well, centres it otherwise.
@@ -318,6 +347,6 @@ impl Session {
         if is_filtered {
             self.row_filter.clear();
         }
-        self.reveal = Some(at);
+        self.reveal = Some((at, 0));
     }
 }

@@ -267,7 +267,10 @@ impl Viewer {
         let bounds = session.document.bounds();
         match command {
             Command::Pan(by) => session.view = session.view.panned(by, bounds),
-            Command::Scroll(by) => session.scroll = (session.scroll + by).max(0.0),
+            Command::Scroll(by) => {
+                session.scroll = (session.scroll + by).max(0.0);
+                session.reveal = None;
+            }
             Command::Zoom { factor, anchor_ns } => {
                 let anchor = anchor_ns.unwrap_or_else(|| session.view.at_fraction(0.5));
                 session.view = session.view.zoomed(factor, anchor, bounds);
@@ -396,6 +399,7 @@ impl Viewer {
         let Some(Place { view, event, request }) = place else { return };
         session.view = view;
         session.requests.selected = request;
+        session.refresh_highlight();
         match event {
             Some(event) if session.event != Some(event) => self.set_event(event),
             Some(_) => {}
@@ -407,6 +411,7 @@ impl Viewer {
         let Some(session) = &mut self.session else { return };
         (session.event, session.details, session.range) = (None, None, None);
         session.requests.selected = None;
+        session.refresh_highlight();
     }
 
     fn escape(&mut self) {
@@ -419,6 +424,7 @@ impl Viewer {
         let Some(session) = &mut self.session else { return };
         if !session.search.text.is_empty() {
             session.search = Search::default();
+            session.refresh_highlight();
         } else if session.range.take().is_none() {
             self.clear_selection();
         }

@@ -52,6 +52,7 @@ impl Viewer {
             .map(|request| request.range);
         let Some(range) = range else { return };
         session.requests.selected = Some(at);
+        session.refresh_highlight();
         session.view = range.padded(0.08);
         self.layout.show(Panel::Verdict);
     }
@@ -113,12 +114,13 @@ impl Viewer {
 
     pub(super) fn search(&mut self, text: String) {
         let Some(session) = &mut self.session else { return };
-        let (matches, error) = match matching_names(session.document.timeline(), &text) {
+        let (matches, error) = match matching_names(&session.document, &text) {
             _ if text.is_empty() => (Vec::new(), None),
             Ok(matches) => (matches, None),
             Err(error) => (Vec::new(), Some(error)),
         };
         session.search = Search { text, matches, error };
+        session.refresh_highlight();
     }
 
     pub(super) fn find_on_track(&mut self, direction: Direction) {
