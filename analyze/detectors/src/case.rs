@@ -90,8 +90,8 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// How far the unchanged run of the model is from what was observed, as a share of a latency;
-    /// zero for a replay, which is exact.
+    /// How far the unchanged run of the model is from what was observed, as a share of the median
+    /// or the 95th percentile; zero for a replay, which is exact.
     pub fn misfit(&self) -> f64 {
         self.server.as_ref().map_or(0.0, |server| server.misfit(self))
     }

@@ -14,6 +14,7 @@ use underspan_model::tables::Phase;
 
 use crate::Case;
 use crate::replay::Removal;
+use crate::statistics::percentile_of;
 use crate::step_model::StepModel;
 use crate::telemetry::{KV_FULL, KV_USE};
 
@@ -142,15 +143,20 @@ impl Continuous {
             .collect()
     }
 
-    /// How far the run without removals is from what was observed: the median of the relative
-    /// difference of latencies.
+    /// How far the run without removals is from what was observed: the largest relative difference
+    /// of the median and the 95th percentile of latencies.
     pub(crate) fn misfit(&self, case: &Case<'_>) -> f64 {
-        let both = self.observed.iter().zip(&case.latencies);
-        let off = both.filter_map(|(run, seen)| {
-            let run = (*run)?;
-            (*seen > 0).then(|| (run as f64 / *seen as f64 - 1.0).abs())
+        let (run, seen): (Vec<u64>, Vec<u64>) = self
+            .observed
+            .iter()
+            .zip(&case.latencies)
+            .filter_map(|(run, seen)| Some(((*run)?.max(0) as u64, *seen)))
+            .unzip();
+        let off = [50, 95].map(|percent| {
+            let seen = percentile_of(&seen, percent).max(1) as f64;
+            (percentile_of(&run, percent) as f64 / seen - 1.0).abs()
         });
-        crate::statistics::median(off).unwrap_or(f64::INFINITY)
+        off[0].max(off[1])
     }
 
     fn run(&self, removals: &[&Removal]) -> Vec<Option<i64>> {

@@ -20,6 +20,8 @@ const WINNER_SHARE: f64 = 0.5;
 const WINNER_LEAD: f64 = 1.5;
 /// Least share of the slow requests' time in their own kernels for a model to be named.
 const MODEL_SHARE: f64 = 0.60;
+/// Largest misfit of an unchanged run with which p95 without the causes is told.
+const MISFIT_MAX: f64 = 0.10;
 /// Least growth of the 95th percentile against a baseline that asks for a cause.
 const GROWTH_MIN: f64 = 0.10;
 /// Share of SM time, in percent, from which on another process may have slowed kernels.
@@ -115,6 +117,8 @@ pub struct Verdict {
     pub counterfactual_p95: Option<(u64, Option<(u64, u64)>)>,
     /// Share of the slow requests' time in which their own kernels ran.
     pub kernel_share: f64,
+    /// How far the model that p95 without the causes comes from is off when it is run unchanged.
+    pub misfit: f64,
     /// Why there is no verdict, or why it is mixed.
     pub reasons: Vec<String>,
     /// What a reader of the numbers must know.
@@ -140,7 +144,8 @@ impl Verdict {
         let causes = weigh(case, findings, excess);
         let all: Vec<&Removal> = causes.iter().map(|cause| &cause.finding.removal).collect();
         let without = case.without(&all);
-        let counterfactual_p95 = (!causes.is_empty()).then(|| {
+        let misfit = case.misfit();
+        let counterfactual_p95 = (!causes.is_empty() && misfit <= MISFIT_MAX).then(|| {
             let p95 = case.percentile(95);
             let after = percentile_of(&without, 95);
             let taken = paired_interval(&case.latencies, &without, 95, 0.90);
@@ -161,10 +166,19 @@ impl Verdict {
                 .map(|baseline| Latency::of(baseline.latencies.clone())),
             counterfactual_p95,
             kernel_share: own_kernel_share(case),
+            misfit: 0.0,
             reasons: quality.reasons,
             caveats: quality.caveats,
             causes,
         };
+        if misfit > MISFIT_MAX && !verdict.causes.is_empty() {
+            verdict.caveats.push(format!(
+                "no p95 without the causes: run again unchanged, the model is {:.0} % off what was \
+                 observed",
+                misfit * 100.0
+            ));
+        }
+        verdict.misfit = misfit;
         verdict.decide(case, composition);
         verdict
     }

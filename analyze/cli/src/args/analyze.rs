@@ -19,6 +19,7 @@ EXAMPLES
   underspan analyze incident/ --gpu-price 2.50/h --slo ttft=500ms,e2e=5s --target 99.9
   underspan analyze trace.json.gz --declared bf16        name multiplies that fell back
   underspan analyze run.uspan --format markdown -o report.md
+  underspan analyze incident/ --format html -o report.html
   underspan analyze run.uspan --format json | jq .steps")]
 pub(crate) struct AnalyzeArgs {
     #[command(flatten)]
@@ -66,4 +67,6 @@ pub(crate) enum AnalyzeFormat {
     Json,
     /// For issues and chat
     Markdown,
+    /// One file for a browser, with pictures of the slowest requests
+    Html,
 }

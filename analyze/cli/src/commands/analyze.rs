@@ -52,6 +52,15 @@ pub(super) fn run(args: &AnalyzeArgs, global: &Global) -> Result<Outcome> {
             underspan_report::to_text(&document(), style)
         }
         AnalyzeFormat::Markdown => underspan_report::to_markdown(&document()),
+        AnalyzeFormat::Html => {
+            let names = args
+                .inputs
+                .paths
+                .iter()
+                .map(|path| path.file_name().unwrap_or(path.as_os_str()).to_string_lossy());
+            let title = format!("underspan: {}", names.collect::<Vec<_>>().join(", "));
+            underspan_report::to_html(&title, &document(), &run.requests)
+        }
     };
     terminal::write_data(&text, args.output.as_deref())?;
     Ok(Outcome::Done)
