@@ -11,6 +11,9 @@ use super::queue::Queue;
 /// Longest wait between attempts when the receiver is about to stop.
 const HURRIED: Duration = Duration::from_millis(200);
 
+/// What is said of exports that waited for a connection that failed: another one has the reason.
+const WAITED: &str = "request was canceled";
+
 /// Works until the task is ended.
 pub(crate) async fn run(
     queue: Arc<Queue>,
@@ -42,7 +45,9 @@ pub(crate) async fn run(
                 Outcome::Later { reason, after } => {
                     queue.count(|counted| {
                         counted.retries += 1;
-                        counted.upstream_error = Some(reason);
+                        if counted.upstream_error.is_none() || !reason.ends_with(WAITED) {
+                            counted.upstream_error = Some(reason);
+                        }
                     });
                     let mut wait = backoff.wait(after);
                     let hurried = queue.hurry.notified();

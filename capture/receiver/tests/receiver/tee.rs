@@ -230,7 +230,8 @@ fn nothing_is_lost_while_the_endpoint_is_down() {
     wait_for("a second attempt", || receiver.stats().traces.retries > 8);
     let stats = receiver.stats().traces;
     assert_eq!((stats.queued, stats.forwarded, stats.dropped()), (n_exports, 0, 0));
-    assert!(stats.upstream_error.is_some());
+    let error = stats.upstream_error.expect("a reason");
+    assert!(error.contains("refused"), "{error}");
     // It comes back.
     let listener = TcpListener::bind(("127.0.0.1", port)).expect("the port is free");
     let collector = Collector::default();
