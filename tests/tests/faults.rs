@@ -19,7 +19,9 @@ struct Manifest {
 struct Row {
     path: String,
     what: String,
-    verdict: String,
+    /// What may be concluded.
+    verdict: Vec<String>,
+    /// The cause to be named first; whatever it is on healthy servers.
     top_cause: Option<String>,
 }
 
@@ -78,7 +80,8 @@ fn every_case_gets_the_verdict_of_the_manifest() {
         }
         let verdict = Verdict::of(&case);
         let (kind, top) = (verdict.kind.as_str(), verdict.top_cause);
-        if kind != row.verdict || top != row.top_cause.as_deref() {
+        let names_cause = row.top_cause.is_none() || top == row.top_cause.as_deref();
+        if !names_cause || !row.verdict.iter().any(|may_be| may_be == kind) {
             wrong.push(format!("{}: {kind} {top:?}, {:?}", row.path, verdict.reasons));
         }
         assert!(row.what.len() > 40, "{} says what it is", row.path);
