@@ -21,7 +21,7 @@ const READING_NS: u64 = 1_000;
 const DRIFT_PPM: u64 = 1;
 /// Offsets that are tried, and how finely.
 const FARTHEST_NS: i64 = 1_000_000_000;
-const GRID_NS: i64 = 1_000_000;
+const GRID_NS: i64 = 200_000;
 /// An offset up to this is the way between the processes that take the stamps.
 const NEAR_NS: i64 = 5_000_000;
 /// Instants that are looked at.
