@@ -52,11 +52,11 @@ pub struct StepFacts {
     pub copy_ns: u64,
     /// Of which between the device and memory that is not pinned.
     pub pageable_ns: u64,
-    /// Of which of more than [`SMALL_COPY_BYTES`].
+    /// Of which of more than 64 KiB.
     pub bulk_copy_ns: u64,
     /// Of which between devices.
     pub peer_copy_ns: u64,
-    /// Bytes of copies of more than [`SMALL_COPY_BYTES`], hidden ones included.
+    /// Bytes of copies of more than 64 KiB, hidden ones included.
     pub bulk_bytes: u64,
     /// Copies between host and device.
     pub n_host_copies: u32,

@@ -17,7 +17,7 @@ pub enum Signal {
 }
 
 impl Signal {
-    /// All signals, in the order of their [`index`](Self::index).
+    /// All signals, in the order of their index.
     pub const ALL: [Self; 3] = [Self::Traces, Self::Metrics, Self::Logs];
 
     /// A number below three.
