@@ -2,6 +2,7 @@
 
 use hashbrown::HashMap;
 use underspan_engine::{Analysis, Request, RequestStep, Requests, StageKind};
+use underspan_model::tables::StepKind;
 use underspan_model::{NONE_U32, Timeline};
 
 use crate::continuous::Continuous;
@@ -54,9 +55,12 @@ pub struct Case<'a> {
 impl<'a> Case<'a> {
     /// Puts a case together.
     pub fn of(timeline: &'a Timeline, analysis: &'a Analysis, requests: &'a Requests) -> Self {
+        let kind = kind_of(requests);
         let mut facts = step_facts(timeline, analysis, requests);
         let schedule = schedule_of(requests);
-        add_lags(timeline, requests, &idle_before(&schedule), &mut facts);
+        if kind == ServerKind::Continuous {
+            add_lags(timeline, requests, &idle_before(&schedule), &mut facts);
+        }
         let latencies = schedule.requests.iter().map(Served::latency_ns).collect();
         let mut case = Self {
             timeline,
@@ -65,7 +69,7 @@ impl<'a> Case<'a> {
             settings: Settings::of(timeline),
             telemetry: Telemetry::of(timeline),
             facts,
-            kind: kind_of(requests),
+            kind,
             schedule,
             latencies,
             server: None,
@@ -179,7 +183,14 @@ fn kind_of(requests: &Requests) -> ServerKind {
         return ServerKind::Unknown;
     }
     let of_phases = requests.steps.iter().filter(|step| step.label.generation_requests.is_some());
-    let n_many = known.iter().filter(|request| request.steps.len() > 1).count();
+    // A request of an ensemble runs once in each of its models: that is no continuous batching.
+    let n_many = known.iter().filter(|request| request.steps.len() > 3).count();
+    let n_batches = requests.steps.iter().filter(|step| step.kind == StepKind::Batch).count();
+    if n_batches * 2 > requests.steps.len() {
+        let is_engine = requests.requests.iter().any(|request| request.engine.raw() != NONE_U32);
+        let is_batch = requests.steps.iter().any(|step| step.members.len() > 1);
+        return if is_batch || is_engine { ServerKind::Batch } else { ServerKind::Single };
+    }
     if of_phases.count() * 2 > requests.steps.len() || n_many * 2 > known.len() {
         return ServerKind::Continuous;
     }
