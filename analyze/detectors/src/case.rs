@@ -7,6 +7,7 @@ use underspan_model::{NONE_U32, Timeline};
 
 use crate::continuous::Continuous;
 use crate::replay::{NO_RUN, Removal, Run, Schedule, Served, replay};
+use crate::same_kernels::SameKernels;
 use crate::settings::Settings;
 use crate::statistics::percentile_of;
 use crate::step_facts::{StepFacts, add_lags, step_facts};
@@ -50,6 +51,8 @@ pub struct Case<'a> {
     server: Option<Continuous>,
     /// The same kind of run from before a change, if there is one.
     pub baseline: Option<Box<Case<'a>>>,
+    /// Its kernels against those of the baseline, where most are the same.
+    pub(crate) same_kernels: Option<SameKernels>,
 }
 
 impl<'a> Case<'a> {
@@ -74,6 +77,7 @@ impl<'a> Case<'a> {
             latencies,
             server: None,
             baseline: None,
+            same_kernels: None,
         };
         if case.kind == ServerKind::Continuous {
             case.server = Continuous::of(&case);
@@ -102,8 +106,14 @@ impl<'a> Case<'a> {
 
     /// The same with a run to compare with.
     pub fn with_baseline(mut self, baseline: Case<'a>) -> Self {
+        self.same_kernels = SameKernels::of(&self, &baseline);
         self.baseline = Some(Box::new(baseline));
         self
+    }
+
+    /// How many times as long the same kernels take as in the baseline; one where that is not known.
+    pub(crate) fn kernel_slowdown(&self) -> f64 {
+        self.same_kernels.as_ref().map_or(1.0, |same| same.slower)
     }
 
     /// The steps.

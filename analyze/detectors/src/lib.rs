@@ -15,6 +15,7 @@ mod objective;
 mod pace;
 mod quality;
 mod replay;
+mod same_kernels;
 mod settings;
 mod shapley;
 mod statistics;

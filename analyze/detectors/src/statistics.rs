@@ -51,6 +51,19 @@ pub fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     Some(*sorted.select_nth_unstable_by(rank, f64::total_cmp).1)
 }
 
+/// The value that half of the weight lies at or below, of values with a weight each; `None`
+/// without any weight.
+pub(crate) fn weighted_median(mut values: Vec<(f64, f64)>) -> Option<f64> {
+    values.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let half = values.iter().map(|(_, weight)| weight).sum::<f64>() / 2.0;
+    let mut reached = 0.0;
+    let found = values.iter().find(|(_, weight)| {
+        reached += weight;
+        reached >= half && *weight > 0.0
+    });
+    found.map(|(value, _)| *value)
+}
+
 /// A generator of pseudo-random numbers (SplitMix64): the same seed gives the same intervals on
 /// every machine.
 #[derive(Debug, Clone)]

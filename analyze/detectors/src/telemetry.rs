@@ -146,6 +146,14 @@ impl Telemetry {
         found
     }
 
+    /// The highest value of the series whose names end in one of `endings`; `None` without any.
+    pub(crate) fn highest(&self, endings: &[&str]) -> Option<f64> {
+        let named =
+            self.gauges.iter().filter(|(name, _)| endings.iter().any(|e| name.ends_with(e)));
+        let values = named.flat_map(|(_, series)| series).flat_map(|series| &series.value);
+        values.copied().reduce(f64::max)
+    }
+
     /// The series of a gauge or counter whose name ends in one of `endings`, summed over label
     /// sets that were sampled together.
     pub fn gauge(&self, endings: &[&str]) -> Option<Series> {

@@ -250,6 +250,14 @@ impl Verdict {
                     "p95 grew by {:.0} % against the baseline and no detector says why",
                     grew * 100.0
                 ));
+                let slower = case.kernel_slowdown();
+                if slower > 1.0 + GROWTH_MIN {
+                    self.reasons.push(format!(
+                        "kernels of the same name and launch shape take {slower:.2} times as long \
+                         as in the baseline: the device is slower, and neither clocks nor another \
+                         process say why"
+                    ));
+                }
                 self.kind = VerdictKind::Inconclusive;
             }
             return;

@@ -62,7 +62,16 @@ impl Detector for ClockSlowdown {
                         let depth = (1.0 - clock) / (1.0 - low.typical);
                         (case.step_ns(step) as f64, slowdown * depth.clamp(0.0, 2.0))
                     }
-                    None => (case.facts[step].multiply_ns as f64, 1.0 / clock - 1.0),
+                    // In the baseline the same kernels ran at their clock.
+                    None => {
+                        match case.same_kernels.as_ref().and_then(|same| same.expected_ns(step)) {
+                            Some(expected) => {
+                                let ns = case.facts[step].kernel_ns as f64;
+                                (ns, (ns / expected.max(1.0) - 1.0).max(0.0))
+                            }
+                            None => (case.facts[step].multiply_ns as f64, 1.0 / clock - 1.0),
+                        }
+                    }
                 };
                 (ns * factor / (1.0 + factor)) as u64
             })
@@ -95,7 +104,11 @@ impl Detector for ClockSlowdown {
                 .collect(),
             requests: requests_in(case, &removal.run_ns),
             removal,
-            grade: if slowdown.is_some() { Grade::Measured } else { Grade::Estimated },
+            grade: match slowdown {
+                Some(_) => Grade::Measured,
+                None if case.same_kernels.is_some() => Grade::Derived,
+                None => Grade::Estimated,
+            },
             counter_evidence: vec![
                 "Clocks are sampled: a change between two samples is placed to within one period."
                     .to_owned(),
@@ -125,24 +138,26 @@ struct LowClocks {
 
 impl LowClocks {
     fn of(case: &Case<'_>) -> Option<Self> {
-        let limits = Gpu::known(case).map_or(0.0, |gpu| gpu.sm_mhz);
+        let known = Gpu::known(case).map_or(0.0, |gpu| gpu.sm_mhz);
+        let limits =
+            case.telemetry.highest(&["clocks.max.sm", "clocks.max.graphics"]).unwrap_or(known);
         let then = case.baseline.as_deref().map_or(0.0, |baseline| {
             let clocks = baseline.telemetry.clocks.iter();
             clocks.flat_map(|clocks| &clocks.sm_mhz.value).copied().fold(0.0, f64::max)
         });
         let found = case.telemetry.clocks.iter().enumerate().filter_map(|(gpu, clocks)| {
             let highest = clocks.sm_mhz.value.iter().copied().fold(0.0, f64::max);
-            // A product's maximum counts when nothing higher was seen and it is near.
-            let full_mhz = highest.max(then).max(if limits < 1.6 * highest { limits } else { 0.0 });
             let loaded: Vec<(f64, u64)> = (0..clocks.sm_mhz.value.len())
                 .map(|at| (clocks.sm_mhz.value[at], reasons_at(clocks, at)))
                 .filter(|(_, reasons)| reasons & IDLE_REASON == 0)
                 .collect();
-            let is_low = |(mhz, reasons): &(f64, u64)| {
-                *mhz < 0.97 * full_mhz
-                    && reasons & SLOWDOWN_REASONS != 0
-                    && reasons & SET_CLOCKS_REASON == 0
-            };
+            // A product's maximum counts when nothing higher was seen and it is near, or when the
+            // driver names a limit most of the time.
+            let n_limited = loaded.iter().filter(|(_, reasons)| is_limited(*reasons)).count();
+            let counts = limits < 1.6 * highest || n_limited * 2 > loaded.len();
+            let full_mhz = highest.max(then).max(if counts { limits } else { 0.0 });
+            let is_low =
+                |(mhz, reasons): &(f64, u64)| *mhz < 0.97 * full_mhz && is_limited(*reasons);
             let low: Vec<(f64, u64)> =
                 loaded.iter().filter(|sample| is_low(sample)).copied().collect();
             let typical = crate::statistics::median(low.iter().map(|(mhz, _)| mhz / full_mhz))?;
@@ -170,8 +185,11 @@ impl LowClocks {
             .min_by_key(|at| clocks.sm_mhz.time_ns[*at].abs_diff(middle));
         let Some(near) = near else { return 1.0 };
         let reasons = reasons_at(clocks, near);
-        let is_limited = reasons & SLOWDOWN_REASONS != 0 && reasons & SET_CLOCKS_REASON == 0;
-        if is_limited { (clocks.sm_mhz.value[near] / self.full_mhz).clamp(0.05, 1.0) } else { 1.0 }
+        if is_limited(reasons) {
+            (clocks.sm_mhz.value[near] / self.full_mhz).clamp(0.05, 1.0)
+        } else {
+            1.0
+        }
     }
 
     /// How much longer the same work took under low clocks than at others, when there is enough of
@@ -194,6 +212,11 @@ impl LowClocks {
         });
         row.map(|row| Evidence { table: TableKind::Counter, row: row as u32 }).into_iter().collect()
     }
+}
+
+/// Whether a fault or a limit holds the clock down, not the operator.
+const fn is_limited(reasons: u64) -> bool {
+    reasons & SLOWDOWN_REASONS != 0 && reasons & SET_CLOCKS_REASON == 0
 }
 
 fn reasons_at(clocks: &Clocks, at: usize) -> u64 {

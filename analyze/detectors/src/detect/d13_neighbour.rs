@@ -50,13 +50,7 @@ impl Detector for NoisyNeighbour {
         if case.telemetry.processes.is_empty() {
             return Detection::MissingInput("samples of the processes on the GPU (NVML or pmon)");
         }
-        let foreign: Vec<&GpuProcess> = case
-            .telemetry
-            .processes
-            .iter()
-            .filter(|process| !process.is_own)
-            .filter(|process| process.sm_percent.value.iter().any(|sm| *sm >= AT_WORK_PERCENT))
-            .collect();
+        let foreign = foreign(case);
         if foreign.is_empty() {
             return Detection::Clear("no other process used the GPU".to_owned());
         }
@@ -72,7 +66,8 @@ impl Detector for NoisyNeighbour {
                 });
                 (excess.collect(), by, Grade::Measured)
             }
-            Some(slowdown) => {
+            // Samples that do not say when the neighbour worked cannot be compared within the run.
+            Some(slowdown) if !is_new(case) || case.kernel_slowdown() < 1.0 + SLOWDOWN_MIN => {
                 return Detection::Clear(format!(
                     "{} used the GPU; steps took {} longer meanwhile, which chance explains",
                     foreign[0].name,
@@ -81,7 +76,7 @@ impl Detector for NoisyNeighbour {
             }
             // It was always there: steps of a baseline, or the quickest ones of the same work, tell
             // how long they take alone.
-            None => {
+            _ => {
                 let alone = alone(case);
                 let excess: Vec<u64> = (0..case.facts.len())
                     .map(|step| {
@@ -137,6 +132,19 @@ impl Detector for NoisyNeighbour {
     }
 }
 
+/// Other processes that used the GPU enough to matter.
+fn foreign<'a>(case: &'a Case<'_>) -> Vec<&'a GpuProcess> {
+    let processes = case.telemetry.processes.iter().filter(|process| !process.is_own);
+    processes
+        .filter(|process| process.sm_percent.value.iter().any(|sm| *sm >= AT_WORK_PERCENT))
+        .collect()
+}
+
+/// Whether there is a baseline, and no neighbour in it.
+fn is_new(case: &Case<'_>) -> bool {
+    case.baseline.as_deref().is_some_and(|baseline| foreign(baseline).is_empty())
+}
+
 fn sum(process: &GpuProcess) -> f64 {
     process.sm_percent.value.iter().sum()
 }
@@ -168,6 +176,10 @@ fn alone(case: &Case<'_>) -> Vec<Option<f64>> {
     if let Some(baseline) = case.baseline.as_deref() {
         let known = by_size(baseline);
         let usual = |step: usize| {
+            let expected = case.same_kernels.as_ref().and_then(|same| same.expected_ns(step));
+            if expected.is_some() {
+                return expected;
+            }
             let same = known.get(&size_of(case, step)).filter(|same| same.len() >= 3)?;
             crate::statistics::median(same.iter().copied())
         };

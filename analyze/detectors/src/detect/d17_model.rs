@@ -120,6 +120,15 @@ impl Growth {
         Self { typical, by_step: known.into_iter().map(|r| r.unwrap_or(typical)).collect() }
     }
 
+    /// The growth that is left when kernels of the same name and launch shape take `slower` times
+    /// as long: that is a slower device, not more work.
+    pub(crate) fn beyond(mut self, slower: f64) -> Self {
+        let slower = slower.max(1.0);
+        self.typical /= slower;
+        self.by_step.iter_mut().for_each(|growth| *growth /= slower);
+        self
+    }
+
     pub(crate) fn removal(&self, case: &Case<'_>) -> Removal {
         let excess =
             case.facts.iter().zip(&self.by_step).map(|(facts, growth)| {

@@ -120,7 +120,7 @@ fn padded(case: &Case<'_>) -> Option<Detection> {
         .baseline
         .as_deref()
         .filter(|baseline| is_same_model(case, baseline))
-        .map(|baseline| Growth::of(case, baseline))
+        .map(|baseline| Growth::of(case, baseline).beyond(case.kernel_slowdown()))
         .filter(|growth| growth.typical > 1.1);
     let (removal, grade) = match (&growth, fixed) {
         (Some(growth), _) => (growth.removal(case), Grade::Derived),

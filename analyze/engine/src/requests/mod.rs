@@ -37,7 +37,7 @@ pub use request::{
     Membership, Request, RequestOrigin, RequestStep, RequestTokens, Stage, StageKind, StepMember,
 };
 
-use crate::{Analysis, WorkItem};
+use crate::{Analysis, WorkItem, WorkKind};
 use account::Accountant;
 use discover::{Discovery, Found};
 use engine_steps::{EngineSteps, ServingSpans};
@@ -167,6 +167,13 @@ impl Requests {
     pub fn step_of(&self, item: &WorkItem) -> Option<usize> {
         let step = *self.step_of_row[item.kind as usize].get(item.row as usize)?;
         (step != NONE_U32).then_some(step as usize)
+    }
+
+    /// By row of the kernel table: the step, as a position in [`Requests::steps`]; `None` for a
+    /// kernel of no step.
+    pub fn steps_of_kernels(&self) -> impl Iterator<Item = Option<usize>> + '_ {
+        let steps = self.step_of_row[WorkKind::Kernel as usize].iter();
+        steps.map(|step| (*step != NONE_U32).then_some(*step as usize))
     }
 
     /// The requests of a trace.
