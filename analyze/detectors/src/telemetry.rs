@@ -20,6 +20,9 @@ pub(crate) const SET_CLOCKS_REASON: u64 = 0x2;
 /// Endings of the gauges of KV-cache use: vLLM's two, SGLang's.
 pub(crate) const KV_USE: &[&str] = &["kv_cache_usage_perc", "gpu_cache_usage_perc", "token_usage"];
 
+/// Length from which on a sampled name may be the beginning of a longer one.
+const SHORTEST_CUT_NAME: usize = 14;
+
 /// Use of the KV cache from which on nothing more is admitted.
 pub(crate) const KV_FULL: f64 = 0.90;
 
@@ -146,6 +149,16 @@ impl Telemetry {
         found
     }
 
+    /// Whether the operator had set the clocks of a GPU for most of the samples.
+    pub(crate) fn clocks_are_set(&self) -> bool {
+        self.clocks.iter().any(|clocks| {
+            let reasons = &clocks.reasons.value;
+            let n_set =
+                reasons.iter().filter(|bits| **bits as u64 & SET_CLOCKS_REASON != 0).count();
+            n_set * 2 > reasons.len()
+        })
+    }
+
     /// The highest value of the series whose names end in one of `endings`; `None` without any.
     pub(crate) fn highest(&self, endings: &[&str]) -> Option<f64> {
         let named =
@@ -207,7 +220,9 @@ fn same_program(own: &str, sampled: &str) -> bool {
         return stem(own) == stem(sampled);
     }
     let (own, sampled) = (stem(own), stem(sampled));
-    !is_general(&own) && !is_general(&sampled) && own == sampled
+    // The kernel keeps 15 characters of a name, samplers print 16.
+    let is_cut = sampled.len() >= SHORTEST_CUT_NAME && own.starts_with(&sampled);
+    !is_general(&own) && !is_general(&sampled) && (own == sampled || is_cut)
 }
 
 #[cfg(test)]
@@ -229,6 +244,8 @@ mod tests {
         assert!(same_program("VLLM::Worker_TP0", "VLLM::Worker_TP"));
         assert!(same_program("VLLM::EngineCore", "VLLM::Worker_TP1"));
         assert!(same_program("tritonserver", "/opt/tritonserver/bin/tritonserver"));
+        assert!(same_program("triton_python_backend_stub", "triton_python_ba"));
+        assert!(!same_program("triton_python_backend_stub", "triton"));
         assert!(!same_program("python3", "python3"));
         assert!(!same_program("VLLM::EngineCore", "train.py"));
     }

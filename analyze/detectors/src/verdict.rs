@@ -252,10 +252,14 @@ impl Verdict {
                 ));
                 let slower = case.kernel_slowdown();
                 if slower > 1.0 + GROWTH_MIN {
+                    let why = if case.telemetry.clocks_are_set() {
+                        "its clocks were set by the operator"
+                    } else {
+                        "neither clocks nor another process say why"
+                    };
                     self.reasons.push(format!(
                         "kernels of the same name and launch shape take {slower:.2} times as long \
-                         as in the baseline: the device is slower, and neither clocks nor another \
-                         process say why"
+                         as in the baseline: the device is slower, and {why}"
                     ));
                 }
                 self.kind = VerdictKind::Inconclusive;
