@@ -67,6 +67,23 @@ fn three_clicks_lead_from_a_slow_request_to_the_kernel_that_caused_it() {
 }
 
 #[test]
+fn the_cause_of_the_verdict_leads_to_a_kernel_that_shows_it() {
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sample-traces/d04-precision-fallback");
+    let mut viewer = Viewer::inline();
+    viewer.apply(Command::Open(vec![sample.into()]));
+    let mut harness = harness(viewer);
+    harness.get_by_label_contains("It is the serving runtime: precision fallback (D4).");
+    harness.get_by_label_contains("Cause 1: D4").click();
+    settle(&mut harness);
+    let viewer = harness.state();
+    assert!(viewer.selected_request().is_some(), "a request that it touched");
+    let event = viewer.selected_event().expect("an event is selected");
+    let name = kernel_name(viewer.document().expect("a document"), event);
+    assert!(name.contains("gemm_f16f16"), "a multiply in a wider type than INT8, not {name}");
+    assert!(viewer.view().expect("a view").encloses(event.range()));
+}
+
+#[test]
 fn three_keys_do_the_same() {
     let (_folder, mut harness) = opened();
     harness.key_press(egui::Key::R);

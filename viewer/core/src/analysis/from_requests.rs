@@ -26,6 +26,7 @@ impl Analyses {
                 .collect(),
             rung: has_steps.then_some(requests.rung.as_str()),
             notes,
+            verdict: None,
         }
     }
 }
@@ -78,7 +79,7 @@ fn part_item(requests: &Requests, part: &Part) -> PartItem {
 }
 
 /// Rows of steps are positions in the list of steps: what ran in them is shown.
-fn shown(requests: &Requests, evidence: &Evidence) -> Option<Shown> {
+pub(super) fn shown(requests: &Requests, evidence: &Evidence) -> Option<Shown> {
     if evidence.table == TableKind::Step {
         let step = requests.steps.get(evidence.row as usize)?;
         return Some(Shown::Range(range(step.device_interval.unwrap_or(step.host))));

@@ -2,6 +2,7 @@
 
 mod findings;
 mod from_requests;
+mod verdict;
 
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use underspan_model::tables::{Span, SpanKind, SpanStatus, TableKind};
 use underspan_model::{NONE_U32, StringId, Timeline};
 
 pub(crate) use findings::FindingItem;
+pub(crate) use verdict::{CauseItem, VerdictItem};
 
 use crate::document::Document;
 use crate::timeline::TimeRange;
@@ -24,6 +26,9 @@ pub(crate) struct Analyses {
     pub(crate) rung: Option<&'static str>,
     /// What could not be joined.
     pub(crate) notes: Vec<String>,
+    /// What is to blame over all requests; `None` without any, and for a capture that is not in
+    /// memory.
+    pub(crate) verdict: Option<VerdictItem>,
 }
 
 /// One request, as the panels show it.
@@ -146,7 +151,17 @@ impl Analyses {
         }
         let analysis = Analysis::of(timeline, &AnalysisOptions::default());
         let requests = Requests::of(timeline, &analysis, &RequestOptions::default());
-        Self::of_requests(timeline, &requests)
+        let baseline = verdict::Baseline::of(document);
+        let mut found = Self::of_requests(timeline, &requests);
+        let baseline = match baseline {
+            Some(Err(error)) => {
+                found.notes.push(error);
+                None
+            }
+            read => read.and_then(Result::ok),
+        };
+        found.verdict = VerdictItem::of(timeline, &analysis, &requests, baseline.as_ref());
+        found
     }
 }
 

@@ -58,6 +58,11 @@ pub(crate) fn bindings() -> Vec<Binding> {
     bind("Go to the evidence of the first finding", key(NONE, Key::E), Command::ShowFinding(0));
     bind("Go to the evidence of the second finding", key(SHIFT, Key::E), Command::ShowFinding(1));
     bind(
+        "Go to the evidence of the verdict's first cause",
+        key(NONE, Key::C),
+        Command::ShowCause(0),
+    );
+    bind(
         "Put a bookmark",
         key(NONE, Key::M),
         Command::AddNote { at_ns: None, text: String::new() },

@@ -2,7 +2,7 @@
 
 use egui::{Rect, ScrollArea, Sense, Ui, pos2, vec2};
 
-use crate::analysis::{PartItem, RequestItem, Tone};
+use crate::analysis::{CauseItem, PartItem, RequestItem, Tone};
 use crate::paint::tone_colour;
 use crate::state::{Command, Session};
 use crate::timeline::{duration_text, moment_text};
@@ -12,6 +12,9 @@ const MAX_FINDINGS: usize = 4;
 
 pub(super) fn verdict_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
     let Some(request) = session.request() else {
+        ScrollArea::vertical().auto_shrink([false, true]).show(ui, |ui| {
+            capture_ui(ui, session, commands);
+        });
         ui.weak("Select a request in the list to see where its time went.");
         if session.analyses.as_ref().is_some_and(|of| !of.requests.is_empty())
             && ui.button("Select the slowest request").clicked()
@@ -22,6 +25,7 @@ pub(super) fn verdict_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Comm
     };
     let origin = session.document.bounds().start_ns();
     ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+        capture_ui(ui, session, commands);
         ui.strong(format!("Request {}", request.id));
         ui.label(format!(
             "{} from {}",
@@ -42,6 +46,53 @@ pub(super) fn verdict_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Comm
         }
         steps_ui(ui, request, commands);
     });
+}
+
+/// What is to blame over all requests.
+fn capture_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
+    let verdict = session.analyses.as_ref().and_then(|of| of.verdict.as_ref());
+    let Some(verdict) = verdict else { return };
+    ui.heading(&verdict.headline);
+    ui.label(&verdict.latency);
+    for reason in &verdict.reasons {
+        ui.label(reason);
+    }
+    for (at, cause) in verdict.causes.iter().enumerate() {
+        cause_ui(ui, at, cause, commands);
+    }
+    if let Some(without) = &verdict.without {
+        ui.label(without);
+    }
+    ui.separator();
+}
+
+fn cause_ui(ui: &mut Ui, at: usize, cause: &CauseItem, commands: &mut Vec<Command>) {
+    let text = format!("{} {} · {} of p95", cause.id, cause.title, duration_text(cause.p95_ns));
+    let button = egui::Button::new(&text).wrap().min_size(vec2(ui.available_width(), 0.0));
+    let response = ui.add(button);
+    response.widget_info(|| {
+        egui::WidgetInfo::labeled(egui::Role::Button, true, format!("Cause {}: {text}", at + 1))
+    });
+    let hover = match cause.evidence.len() {
+        0 => "No row of the capture shows it".to_owned(),
+        n => format!("Go to the first of {n} events that show it"),
+    };
+    if response.on_hover_text(hover).clicked() {
+        commands.push(Command::ShowCause(at));
+    }
+    ui.label(&cause.summary);
+    if !cause.requests.is_empty() {
+        ui.weak(format!("It touched {} requests.", cause.requests.len()));
+    }
+    if !cause.remedy.is_empty() {
+        ui.label(&cause.remedy);
+    }
+    if let Some(setting) = &cause.setting {
+        ui.monospace(setting);
+    }
+    if !cause.confirm.is_empty() {
+        ui.weak(format!("To make sure: {}", cause.confirm));
+    }
 }
 
 fn facts_ui(ui: &mut Ui, request: &RequestItem) {

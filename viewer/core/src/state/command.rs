@@ -94,6 +94,8 @@ pub enum Command {
     BrushRequests(Option<(u64, u64)>),
     /// Go to the evidence of a finding about the selected request, by its position in the list.
     ShowFinding(usize),
+    /// Go to the evidence of a cause of the verdict, by its position in the list.
+    ShowCause(usize),
 
     /// Highlight events whose name matches a regular expression.
     Search(String),

@@ -331,6 +331,7 @@ impl Viewer {
                 self.arrange_requests();
             }
             Command::ShowFinding(at) => self.show_finding(at),
+            Command::ShowCause(at) => self.show_cause(at),
             Command::Search(text) => self.search(text),
             Command::SearchExactly(name) => self.search(exact_pattern(&name)),
             Command::SelectLongest { table, key, range } => {

@@ -86,7 +86,29 @@ impl Viewer {
             self.status = "select a request with findings first".to_owned();
             return;
         };
-        // An event says more than a range of time.
+        self.show_evidence(&evidence, culprit);
+    }
+
+    pub(super) fn show_cause(&mut self, at: usize) {
+        let verdict = self
+            .session
+            .as_ref()
+            .and_then(|session| session.analyses.as_ref())
+            .and_then(|analyses| analyses.verdict.as_ref());
+        let Some(cause) = verdict.and_then(|verdict| verdict.causes.get(at)) else {
+            self.status = "the verdict names no such cause".to_owned();
+            return;
+        };
+        let (evidence, culprit) = (cause.evidence.clone(), cause.culprit);
+        if let Some(first) = cause.requests.first().copied() {
+            self.apply(Command::SelectRequest(first as usize));
+        }
+        self.show_evidence(&evidence, culprit);
+    }
+
+    /// Goes to the most telling of the evidence. An event says more than a range of time.
+    fn show_evidence(&mut self, evidence: &[Shown], culprit: Culprit) {
+        let Some(session) = &self.session else { return };
         let row = evidence.iter().find(|of| matches!(of, Shown::Row(..)));
         match row.or(evidence.first()) {
             Some(Shown::Row(table, row)) => {
