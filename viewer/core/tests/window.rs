@@ -84,6 +84,21 @@ fn the_cause_of_the_verdict_leads_to_a_kernel_that_shows_it() {
 }
 
 #[test]
+fn the_kernel_that_shows_a_cause_ran_while_the_selected_request_was_served() {
+    let sample =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../sample-traces/d03-prefill-interference");
+    let mut viewer = Viewer::inline();
+    viewer.apply(Command::Open(vec![sample.into()]));
+    let mut harness = harness(viewer);
+    harness.key_press(egui::Key::C);
+    settle(&mut harness);
+    let viewer = harness.state();
+    let event = viewer.selected_event().expect("an event is selected");
+    let request = viewer.selected_request_range().expect("a request is selected");
+    assert!(request.encloses(event.range()), "{request:?} {event:?}");
+}
+
+#[test]
 fn three_keys_do_the_same() {
     let (_folder, mut harness) = opened();
     harness.key_press(egui::Key::R);

@@ -5,6 +5,7 @@ use underspan_detectors::{Case, Cause, Setting, Verdict, VerdictKind, detector};
 use underspan_engine::{Analysis, AnalysisOptions, RequestOptions, Requests};
 use underspan_import::{BASELINE, ImportOptions, NoProgress, import_paths};
 use underspan_model::Timeline;
+use underspan_model::tables::TableKind;
 
 use super::from_requests::shown;
 use super::{Culprit, Shown};
@@ -39,8 +40,11 @@ pub(crate) struct CauseItem {
     pub(crate) evidence: Vec<Shown>,
     /// What in a range of evidence is to blame.
     pub(crate) culprit: Culprit,
-    /// Positions of the requests it touched.
-    pub(crate) requests: Vec<u32>,
+    /// How many requests it touched.
+    pub(crate) n_requests: usize,
+    /// Position of the request to look at: of those it touched most, one that the first evidence
+    /// lies in.
+    pub(crate) request: Option<usize>,
     pub(crate) remedy: String,
     pub(crate) setting: Option<String>,
     pub(crate) confirm: String,
@@ -108,7 +112,11 @@ impl VerdictItem {
             headline: headline(&verdict),
             latency: latency(&verdict),
             reasons: verdict.reasons.iter().map(|reason| sentence(reason)).collect(),
-            causes: verdict.causes.iter().map(|cause| cause_item(requests, cause)).collect(),
+            causes: verdict
+                .causes
+                .iter()
+                .map(|cause| cause_item(timeline, requests, cause))
+                .collect(),
             without,
         })
     }
@@ -152,20 +160,50 @@ fn latency(verdict: &Verdict) -> String {
     )
 }
 
-fn cause_item(requests: &Requests, cause: &Cause) -> CauseItem {
+fn cause_item(timeline: &Timeline, requests: &Requests, cause: &Cause) -> CauseItem {
     let finding = &cause.finding;
+    let mut evidence: Vec<Shown> =
+        finding.evidence.iter().filter_map(|of| shown(requests, of)).collect();
+    let times: Vec<Option<i64>> = evidence.iter().map(|of| start_ns(timeline, *of)).collect();
+    let is_in = |request: u32| {
+        let range = requests.requests.get(request as usize)?.interval;
+        let at = times.iter().position(|time| {
+            time.is_some_and(|ns| (range.start().as_ns()..=range.end().as_ns()).contains(&ns))
+        })?;
+        Some((request as usize, at))
+    };
+    let both = finding.requests.iter().find_map(|request| is_in(*request));
+    if let Some((_, at)) = both {
+        evidence[..=at].rotate_right(1);
+    }
+    let first = finding.requests.first().map(|request| *request as usize);
     CauseItem {
         id: finding.id,
         title: detector(finding.id).map_or("", |detector| detector.title()),
         p95_ns: cause.p95_ns.max(0.0) as u64,
         summary: sentence(&finding.summary),
-        evidence: finding.evidence.iter().filter_map(|of| shown(requests, of)).collect(),
+        evidence,
         culprit: culprit(finding.id),
-        requests: finding.requests.clone(),
+        n_requests: finding.requests.len(),
+        request: both.map(|(request, _)| request).or(first),
         remedy: finding.remedy.clone(),
         setting: finding.setting.as_ref().map(setting),
         confirm: finding.confirm.clone(),
     }
+}
+
+/// When evidence begins.
+fn start_ns(timeline: &Timeline, shown: Shown) -> Option<i64> {
+    let column = match shown {
+        Shown::Range(range) => return Some(range.start_ns()),
+        Shown::Row(TableKind::Kernel, _) => &timeline.kernels.start_ns,
+        Shown::Row(TableKind::Memcpy, _) => &timeline.memcpys.start_ns,
+        Shown::Row(TableKind::ApiCall, _) => &timeline.api_calls.start_ns,
+        Shown::Row(TableKind::Span, _) => &timeline.spans.start_ns,
+        Shown::Row(..) => return None,
+    };
+    let Shown::Row(_, row) = shown else { return None };
+    column.get(row as usize).copied()
 }
 
 fn setting(setting: &Setting) -> String {

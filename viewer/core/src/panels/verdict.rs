@@ -81,8 +81,8 @@ fn cause_ui(ui: &mut Ui, at: usize, cause: &CauseItem, commands: &mut Vec<Comman
         commands.push(Command::ShowCause(at));
     }
     ui.label(&cause.summary);
-    if !cause.requests.is_empty() {
-        ui.weak(format!("It touched {} requests.", cause.requests.len()));
+    if cause.n_requests > 0 {
+        ui.weak(format!("It touched {} requests.", cause.n_requests));
     }
     if !cause.remedy.is_empty() {
         ui.label(&cause.remedy);

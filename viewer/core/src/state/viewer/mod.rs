@@ -173,6 +173,11 @@ impl Viewer {
         self.session.as_ref()?.requests.selected
     }
 
+    /// The time that the selected request took.
+    pub fn selected_request_range(&self) -> Option<TimeRange> {
+        Some(self.session.as_ref()?.request()?.range)
+    }
+
     /// Statistics of the selected range, once they are there.
     pub fn range_statistics(&self) -> Option<&crate::query::RangeStatistics> {
         self.session.as_ref()?.statistics.result.as_ref()

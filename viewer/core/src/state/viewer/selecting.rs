@@ -99,9 +99,9 @@ impl Viewer {
             self.status = "the verdict names no such cause".to_owned();
             return;
         };
-        let (evidence, culprit) = (cause.evidence.clone(), cause.culprit);
-        if let Some(first) = cause.requests.first().copied() {
-            self.apply(Command::SelectRequest(first as usize));
+        let (evidence, culprit, request) = (cause.evidence.clone(), cause.culprit, cause.request);
+        if let Some(request) = request {
+            self.apply(Command::SelectRequest(request));
         }
         self.show_evidence(&evidence, culprit);
     }
