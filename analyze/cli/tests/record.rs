@@ -338,6 +338,10 @@ fn an_armed_server_gives_its_last_seconds_when_asked() {
     while segments() == 0 {
         std::thread::yield_now();
     }
+    let live = underspan_launcher::live_files(&pid).expect("a recorder");
+    assert!(live.iter().all(|ring| ring.is_dir()) && !live.is_empty(), "{live:?}");
+    let unknown = underspan_launcher::live_files("/nowhere.sock").expect_err("no socket");
+    assert!(unknown.to_string().contains("/nowhere.sock"), "{unknown}");
     // The process that is named and all below it: here the server that `arm` runs.
     let words = ["record", "--pid", &pid, "--last", "10s", "-o", "taken.uspan"];
     let output = bench.command(&words).output().expect("it ends");

@@ -123,14 +123,14 @@ fn wait(
 
 /// A process that was started with a collector.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Prepared {
-    pid: u32,
-    socket: PathBuf,
+pub(crate) struct Prepared {
+    pub(crate) pid: u32,
+    pub(crate) socket: PathBuf,
     hook_dir: Option<PathBuf>,
 }
 
 /// Processes with a collector's socket, at `root` and below it.
-fn below(root: u32) -> Vec<Prepared> {
+pub(crate) fn below(root: u32) -> Vec<Prepared> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let mut found: Vec<_> = pids.filter(|pid| is_below(*pid, root)).filter_map(prepared).collect();

@@ -50,6 +50,22 @@ pub enum LaunchError {
         /// The process that was named.
         pid: u32,
     },
+    /// A collector does not answer.
+    #[error("{target}: {source}")]
+    Collector {
+        /// What was named.
+        target: String,
+        /// Why.
+        source: crate::ControlError,
+    },
+    /// No collector there records at the moment.
+    #[error("{target}: no collector there records now ({state}); arm it first")]
+    NothingRecorded {
+        /// What was named.
+        target: String,
+        /// The modes of the collectors that answered.
+        state: String,
+    },
     /// A file or folder cannot be used.
     #[error("{}: {source}", path.display())]
     Io {

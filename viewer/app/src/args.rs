@@ -30,7 +30,8 @@ EXAMPLES
   underspan view cap.uspan                           open a capture
   underspan view 'cap.uspan#t=0..5000000&sel=1:42'   go where a copied link points
   underspan view trace.json.gz otlp.json             a trace and the spans of its requests
-  underspan view after.uspan --compare before.uspan  two captures side by side";
+  underspan view after.uspan --compare before.uspan  two captures side by side
+  underspan view --live 4711                         what process 4711 records right now";
 
 /// What to do instead of opening a window.
 #[derive(Debug, Subcommand)]
@@ -56,6 +57,11 @@ pub(crate) struct ViewArgs {
     /// Read the file again whenever its recorder has added to it
     #[arg(long)]
     pub(crate) follow: bool,
+
+    /// Follow what a running recorder writes: a process id, or a collector's socket
+    /// (`underspan view` finds the files)
+    #[arg(long, value_name = "PID|SOCKET")]
+    pub(crate) live: Option<String>,
 
     /// Show how long frames take
     #[arg(long)]

@@ -33,6 +33,17 @@ impl Follow {
     }
 }
 
+/// The length of each file; of a folder, where a flight recorder keeps its segments, those of its
+/// files together.
 fn lengths(paths: &[PathBuf]) -> Vec<u64> {
-    paths.iter().map(|path| std::fs::metadata(path).map_or(0, |of| of.len())).collect()
+    let in_folder = |path: &PathBuf| -> u64 {
+        let files = std::fs::read_dir(path).into_iter().flatten().flatten();
+        files.filter_map(|file| file.metadata().ok()).map(|of| of.len()).sum()
+    };
+    let length = |path: &PathBuf| match std::fs::metadata(path) {
+        Ok(of) if of.is_dir() => in_folder(path),
+        Ok(of) => of.len(),
+        Err(_) => 0,
+    };
+    paths.iter().map(length).collect()
 }

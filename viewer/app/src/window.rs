@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 use eframe::egui;
 use underspan_viewer_core::{Command, Effect, Image, Link, Viewer};
 
@@ -17,6 +17,11 @@ const SETTLING_FRAMES: usize = 6;
 
 /// Opens the window and runs until it is closed.
 pub(crate) fn run(args: &ViewArgs) -> Result<()> {
+    if let Some(target) = &args.live {
+        bail!(
+            "--live is for `underspan view`, which finds the recorder: `underspan view --live {target}`"
+        );
+    }
     let script = match &args.exec {
         Some(path) => read_script(path)?,
         None => Vec::new(),

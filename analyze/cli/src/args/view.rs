@@ -5,7 +5,8 @@ use clap::Args;
 /// Look at captures in a window: from a slow request to the kernel that caused it
 ///
 /// Starts the viewer (`underspan-viewer`, beside this program or on PATH) with what follows;
-/// `underspan view --help` shows its options.
+/// `underspan view --help` shows its options. `--live PID|SOCKET` finds the files that a running
+/// recorder writes and has the viewer follow them.
 #[derive(Debug, Args)]
 #[command(
     disable_help_flag = true,
@@ -13,7 +14,8 @@ use clap::Args;
 EXAMPLES
   underspan view cap.uspan
   underspan view trace.json.gz otlp.json
-  underspan view after.uspan --compare before.uspan"
+  underspan view after.uspan --compare before.uspan
+  underspan view --live 4711"
 )]
 pub(crate) struct ViewArgs {
     /// Files, and options of the viewer

@@ -43,7 +43,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         Command::Import(args) => import::run(args),
         Command::Classify(args) => classify::run(args, global),
         Command::Diff(args) => diff::run(args, global),
-        Command::View(args) => view::run(None, &args.rest),
+        Command::View(args) => view::view(&args.rest),
         Command::Render(args) => view::run(Some("render"), &args.rest),
         Command::Verify(args) => verify::run(args, global),
         Command::Recover(args) => recover::run(args),
