@@ -1,12 +1,18 @@
 //! The first sentences of a report: how busy each device was, with what, and why not more.
 
 use underspan_engine::{Analysis, DeviceOccupancy, IdleClass, WorkClass};
-use underspan_model::{DurationNs, Timeline};
+use underspan_model::{DurationNs, Interval, Timeline, TimestampNs};
 
 use super::{idle, percent};
 use crate::document::Document;
 use crate::kernel_name::short_kernel_name;
 use crate::stats::gap_meaning;
+
+/// Least share of the idle time without requests for them to be named as its reason.
+const UNASKED_MIN: f64 = 0.5;
+
+/// Least share of the time that is idle for advice about it.
+const ADVICE_MIN: f64 = 0.10;
 
 /// Adds a handful of plain statements, the most important first.
 pub(crate) fn overview(document: &mut Document, timeline: &Timeline, analysis: &Analysis) {
@@ -17,7 +23,7 @@ pub(crate) fn overview(document: &mut Document, timeline: &Timeline, analysis: &
     }
     let mut items: Vec<String> =
         analysis.occupancy.devices.iter().map(|device| busy(timeline, device)).collect();
-    items.extend(idle_reason(analysis));
+    items.extend(idle_reason(timeline, analysis));
     items.extend(top_kernel(timeline, analysis));
     items.extend(exposed(analysis));
     items.extend(before_capture(analysis));
@@ -37,7 +43,7 @@ fn busy(timeline: &Timeline, device: &DeviceOccupancy) -> String {
     )
 }
 
-fn idle_reason(analysis: &Analysis) -> Option<String> {
+fn idle_reason(timeline: &Timeline, analysis: &Analysis) -> Option<String> {
     let idle_time: DurationNs = analysis.idle.iter().map(|device| device.idle).sum();
     let window: DurationNs =
         analysis.occupancy.devices.iter().map(|device| device.window.duration()).sum();
@@ -45,8 +51,17 @@ fn idle_reason(analysis: &Analysis) -> Option<String> {
     if share < 0.02 {
         return Some("There is next to no idle time between the work.".to_owned());
     }
+    let unasked = unasked_time(timeline, analysis);
+    let of_idle = unasked.as_ns() as f64 / idle_time.as_ns().max(1) as f64;
+    if of_idle >= UNASKED_MIN {
+        return Some(format!(
+            "{} of the {idle_time} idle: no request was there to be served.",
+            percent(of_idle.min(1.0))
+        ));
+    }
     let (class, of_idle) = idle::main_class(analysis)?;
     let advice = match class {
+        _ if share < ADVICE_MIN => "",
         IdleClass::Launch => " Launches are the limit: CUDA graphs or larger batches remove them.",
         IdleClass::HostWork => " The host is the limit: look at what runs between the launches.",
         IdleClass::HostWait => " The host waits for results before it launches more.",
@@ -54,6 +69,36 @@ fn idle_reason(analysis: &Analysis) -> Option<String> {
         _ => "",
     };
     Some(format!("{} of the {idle_time} idle: {}.{advice}", percent(of_idle), gap_meaning(class)))
+}
+
+/// Time of the devices' windows that no span covers, all devices together; nothing in a capture
+/// without spans.
+fn unasked_time(timeline: &Timeline, analysis: &Analysis) -> DurationNs {
+    if timeline.spans.is_empty() {
+        return DurationNs::ZERO;
+    }
+    let mut spans: Vec<Interval> = timeline
+        .spans
+        .start_ns
+        .iter()
+        .zip(&timeline.spans.duration_ns)
+        .map(|(start, length)| {
+            let start = TimestampNs::from_ns(*start);
+            Interval::from_start_and_duration(start, DurationNs::from_ns(*length))
+        })
+        .collect();
+    spans.sort_unstable();
+    let of_device = |device: &DeviceOccupancy| {
+        let window = device.window;
+        let (mut reached, mut covered) = (window.start(), 0);
+        for span in &spans {
+            let (from, to) = (span.start().max(reached), span.end().min(window.end()));
+            covered += to.saturating_since(from).as_ns();
+            reached = reached.max(to);
+        }
+        DurationNs::from_ns(window.duration().as_ns().saturating_sub(covered))
+    };
+    analysis.occupancy.devices.iter().map(of_device).sum()
 }
 
 fn top_kernel(timeline: &Timeline, analysis: &Analysis) -> Option<String> {
@@ -104,6 +149,7 @@ fn exposed(analysis: &Analysis) -> Vec<String> {
 fn before_capture(analysis: &Analysis) -> Option<String> {
     let n = analysis.summary.correlation.unlaunched_kernels.before_capture;
     (n > 0).then(|| {
-        format!("{n} kernels were launched before the capture began: its start is cut from a longer run.")
+        let kernels = if n == 1 { "1 kernel was" } else { &format!("{n} kernels were") };
+        format!("{kernels} launched before the capture began: its start is cut from a longer run.")
     })
 }
