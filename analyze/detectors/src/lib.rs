@@ -4,6 +4,7 @@
 //! [`Case::of`] joins a capture, [`detectors`] look at it, [`Verdict::of`] weighs what they found.
 
 mod case;
+mod cohorts;
 mod continuous;
 mod cost;
 mod detect;
@@ -25,6 +26,7 @@ mod telemetry;
 mod verdict;
 
 pub use case::{Case, ServerKind};
+pub use cohorts::{Cohort, cohorts};
 pub use cost::Cost;
 pub use detect::{detector, detectors};
 pub use detector::{Detection, Detector, Finding, Grade, Layer, Setting};

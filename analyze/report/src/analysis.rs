@@ -1,6 +1,6 @@
 //! The text of `underspan analyze`: what happened first, then the tables behind it.
 
-use underspan_detectors::{Attainment, Cost, Verdict};
+use underspan_detectors::{Attainment, Cohort, Cost, Verdict};
 use underspan_engine::Analysis;
 use underspan_model::Timeline;
 
@@ -30,6 +30,8 @@ pub struct Answers<'a> {
     pub cost: Option<&'a Cost>,
     /// Whether they met their objectives.
     pub slo: Option<&'a Attainment>,
+    /// Latency by what requests have in common.
+    pub cohorts: &'a [Cohort],
 }
 
 /// `analysis` for a person, the answers first.
@@ -44,6 +46,7 @@ pub fn analysis_document(
     if let Some(verdict) = answers.verdict {
         sections::verdict(&mut document, verdict);
     }
+    sections::cohorts(&mut document, answers.cohorts);
     if let Some(slo) = answers.slo {
         sections::slo(&mut document, slo);
     }

@@ -23,7 +23,7 @@ pub use document::{Align, Block, Column, Document, ReportTable};
 pub use explain::{RequestSelector, Slowest, explain_document};
 pub use html::to_html;
 pub use info::info_document;
-pub use json::{analysis_json, diff_json, explain_json, info_json, members_json};
+pub use json::{analysis_json, diff_json, explain_json, info_json, members_json, verdict_json};
 pub use kernel_name::short_kernel_name;
 pub use markdown::to_markdown;
 pub use stats::{Cell, StatsColumn, StatsReport, StatsTable};

@@ -22,6 +22,14 @@ pub enum ReceiverError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A document that did not arrive.
+    #[error("{url}: {reason}")]
+    Post {
+        /// Where it was sent.
+        url: String,
+        /// What went wrong.
+        reason: String,
+    },
     /// An endpoint that cannot be used.
     #[error("the endpoint {url:?} for {signal}: {reason}")]
     Upstream {

@@ -32,3 +32,4 @@ pub use options::{Keep, Limits, ReceiverOptions, Upstream, UpstreamProtocol, Ups
 pub use receiver::{Receiver, Summary};
 pub use signal::Signal;
 pub use stats::{ReceiverStats, SignalStats};
+pub use tee::post_json;

@@ -20,7 +20,8 @@ EXAMPLES
   underspan analyze trace.json.gz --declared bf16        name multiplies that fell back
   underspan analyze run.uspan --format markdown -o report.md
   underspan analyze incident/ --format html -o report.html
-  underspan analyze run.uspan --format json | jq .steps")]
+  underspan analyze incident/ --webhook https://alerts.example/underspan
+  underspan analyze run.uspan --format json | jq .verdict")]
 pub(crate) struct AnalyzeArgs {
     #[command(flatten)]
     pub(crate) inputs: Inputs,
@@ -52,6 +53,10 @@ pub(crate) struct AnalyzeArgs {
     /// File to write instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+
+    /// Also send the verdict there as JSON, for alerting: an http or https address
+    #[arg(long, value_name = "URL")]
+    pub(crate) webhook: Option<String>,
 
     /// Rows per table
     #[arg(long, default_value_t = 12, value_name = "N")]

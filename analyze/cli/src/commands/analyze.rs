@@ -1,6 +1,7 @@
 //! `underspan analyze`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use underspan_detectors::{Case, Cost, Objective, Verdict};
@@ -11,6 +12,9 @@ use underspan_report::{Answers, ReportOptions};
 use crate::args::{AnalyzeArgs, AnalyzeFormat, Global, Inputs};
 use crate::exit::Outcome;
 use crate::{commands, terminal};
+
+/// How long a webhook may take to answer.
+const WEBHOOK_LIMIT: Duration = Duration::from_secs(15);
 
 pub(super) fn run(args: &AnalyzeArgs, global: &Global) -> Result<Outcome> {
     let declared = commands::declared::declared(args.declared.as_deref())?;
@@ -34,7 +38,13 @@ pub(super) fn run(args: &AnalyzeArgs, global: &Global) -> Result<Outcome> {
     let objective =
         args.slo.as_deref().map(|slo| Objective::parse(slo, args.target)).transpose()?;
     let slo = objective.map(|objective| objective.attainment(&case));
-    let mut answers = Answers { verdict: Some(&verdict), cost: cost.as_ref(), slo: slo.as_ref() };
+    let cohorts = underspan_detectors::cohorts(&case);
+    let mut answers = Answers {
+        verdict: Some(&verdict),
+        cost: cost.as_ref(),
+        slo: slo.as_ref(),
+        cohorts: &cohorts,
+    };
     let options = ReportOptions { top: args.top };
     let mut document = || {
         // A trace alone is no question about requests: its report begins with what happened.
@@ -63,6 +73,13 @@ pub(super) fn run(args: &AnalyzeArgs, global: &Global) -> Result<Outcome> {
         }
     };
     terminal::write_data(&text, args.output.as_deref())?;
+    if let Some(url) = &args.webhook {
+        let inputs: Vec<String> =
+            args.inputs.paths.iter().map(|path| path.display().to_string()).collect();
+        let document = underspan_report::verdict_json(&inputs, &answers);
+        underspan_receiver::post_json(url, document, WEBHOOK_LIMIT)
+            .context("the verdict could not be sent to the webhook")?;
+    }
     Ok(Outcome::Done)
 }
 

@@ -11,7 +11,7 @@ use underspan_engine::{Analysis, Gap, IdleClass};
 use underspan_model::Timeline;
 
 use super::money::{cost_value, slo_value};
-use super::verdict::verdict_members;
+use super::verdict::{cohort, verdict_members};
 use super::{info_value, object, precision_value, to_text};
 use crate::Answers;
 use crate::stats::StatsReport;
@@ -30,9 +30,7 @@ pub fn analysis_json(timeline: &Timeline, analysis: &Analysis, answers: &Answers
     });
     let mut members = Map::new();
     members.insert("schema_version".to_owned(), json!(SCHEMA_VERSION));
-    members.extend(answers.verdict.map(verdict_members).unwrap_or_default());
-    members.extend(answers.cost.map(|cost| ("cost".to_owned(), cost_value(cost))));
-    members.extend(answers.slo.map(|slo| ("slo".to_owned(), slo_value(slo))));
+    members.extend(answer_members(answers));
     let rest = json!({
         "info": info_value(timeline, &analysis.summary),
         "tables": object(tables),
@@ -43,6 +41,24 @@ pub fn analysis_json(timeline: &Timeline, analysis: &Analysis, answers: &Answers
         members.extend(rest);
     }
     to_text(&Value::Object(members))
+}
+
+/// What an alert needs of `analysis` as one JSON object: `schema_version`, `inputs` and the keys of
+/// the verdict, cost and objective that [`analysis_json`] has.
+pub fn verdict_json(inputs: &[String], answers: &Answers<'_>) -> String {
+    let mut members = Map::new();
+    members.insert("schema_version".to_owned(), json!(SCHEMA_VERSION));
+    members.insert("inputs".to_owned(), json!(inputs));
+    members.extend(answer_members(answers));
+    to_text(&Value::Object(members))
+}
+
+fn answer_members(answers: &Answers<'_>) -> Map<String, Value> {
+    let mut members = answers.verdict.map(verdict_members).unwrap_or_default();
+    members.insert("cohorts".to_owned(), answers.cohorts.iter().map(cohort).collect());
+    members.extend(answers.cost.map(|cost| ("cost".to_owned(), cost_value(cost))));
+    members.extend(answers.slo.map(|slo| ("slo".to_owned(), slo_value(slo))));
+    members
 }
 
 fn gap(gap: &Gap) -> Value {

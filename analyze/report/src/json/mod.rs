@@ -11,7 +11,7 @@ mod verdict;
 use serde_json::{Map, Value, json};
 use underspan_model::Problem;
 
-pub use analysis::analysis_json;
+pub use analysis::{analysis_json, verdict_json};
 pub use diff::diff_json;
 pub use explain::{explain_json, members_json};
 pub use info::info_json;

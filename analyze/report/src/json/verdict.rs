@@ -5,7 +5,7 @@
 //! and, under `serving_`, of the spans of the serving engine. They are null without requests.
 
 use serde_json::{Map, Value, json};
-use underspan_detectors::{Cause, Detection, Latency, Percentile, Verdict, detector};
+use underspan_detectors::{Cause, Cohort, Detection, Latency, Percentile, Verdict, detector};
 use underspan_engine::Evidence;
 
 /// The keys, in order.
@@ -40,6 +40,20 @@ pub(super) fn verdict_members(verdict: &Verdict) -> Map<String, Value> {
     add("kernel_share_of_slow", json!(verdict.kernel_share));
     add("detectors", verdict.detections.iter().map(|(id, said)| detection(id, said)).collect());
     members
+}
+
+/// One row of `cohorts`.
+pub(super) fn cohort(cohort: &Cohort) -> Value {
+    json!({
+        "by": cohort.by,
+        "value": cohort.value,
+        "requests": cohort.latency.n,
+        "p50_ms": value_ms(cohort.latency.p50),
+        "p95_ms": value_ms(cohort.latency.p95),
+        "latency": latency(&cohort.latency),
+        "slow_requests": cohort.n_slow,
+        "differs": cohort.is_different,
+    })
 }
 
 fn ms(ns: f64) -> f64 {

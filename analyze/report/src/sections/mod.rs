@@ -1,6 +1,7 @@
 //! Parts of reports, one function each, and how numbers are shown in them.
 
 mod capture;
+mod cohorts;
 mod data_problems;
 mod idle;
 mod money;
@@ -9,6 +10,7 @@ mod precision;
 mod verdict;
 
 pub(crate) use capture::capture;
+pub(crate) use cohorts::cohorts;
 pub(crate) use data_problems::data_problems;
 pub(crate) use idle::idle;
 pub(crate) use money::{cost, slo};

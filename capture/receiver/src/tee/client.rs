@@ -86,10 +86,7 @@ impl Client {
     }
 
     fn build(upstream: &Upstream, signal: Signal, limits: &Limits) -> Result<Self, String> {
-        let uri: Uri = upstream.url.parse().map_err(|error| format!("not a URL ({error})"))?;
-        if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.authority().is_none() {
-            return Err("not an http or https URL".to_owned());
-        }
+        let uri = web_uri(&upstream.url)?;
         let mut grpc = uri.clone().into_parts();
         grpc.path_and_query = signal.grpc_path().parse().ok();
         let grpc_uri = Uri::from_parts(grpc).map_err(|error| error.to_string())?;
@@ -101,13 +98,13 @@ impl Client {
             Ok((name, value))
         });
         let headers = headers.collect::<Result<_, String>>()?;
-        let tls = tls(upstream, uri.scheme_str() == Some("https"))?;
-        let connector =
-            || HttpsConnectorBuilder::new().with_tls_config(tls.clone()).https_or_http();
+        let is_https = uri.scheme_str() == Some("https");
+        let http = http_client(upstream, is_https)?;
+        let tls = tls(upstream, is_https)?;
+        let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
         let mut builder = HyperClient::builder(TokioExecutor::new());
         builder.pool_timer(TokioTimer::new()).timer(TokioTimer::new());
-        let http = builder.build(connector().enable_http1().build());
-        let grpc = builder.http2_only(true).build(connector().enable_http2().build());
+        let grpc = builder.http2_only(true).build(connector.enable_http2().build());
         Ok(Self {
             http_uri: uri,
             grpc_uri,
@@ -245,6 +242,24 @@ impl Client {
     }
 }
 
+/// An http or https address.
+pub(super) fn web_uri(url: &str) -> Result<Uri, String> {
+    let uri: Uri = url.parse().map_err(|error| format!("not a URL ({error})"))?;
+    if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.authority().is_none() {
+        return Err("not an http or https URL".to_owned());
+    }
+    Ok(uri)
+}
+
+/// A client that speaks HTTP/1.1.
+pub(super) fn http_client(upstream: &Upstream, is_https: bool) -> Result<Http, String> {
+    let tls = tls(upstream, is_https)?;
+    let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
+    let mut builder = HyperClient::builder(TokioExecutor::new());
+    builder.pool_timer(TokioTimer::new()).timer(TokioTimer::new());
+    Ok(builder.build(connector.enable_http1().build()))
+}
+
 fn later(reason: String) -> Outcome {
     Outcome::Later { reason, after: None }
 }
@@ -257,7 +272,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 
 /// The answer as far as it comes, and its trailers. The connection can be used again only after
 /// it was read.
-async fn receive(response: Response<Incoming>) -> (Bytes, HeaderMap) {
+pub(super) async fn receive(response: Response<Incoming>) -> (Bytes, HeaderMap) {
     match Limited::new(response.into_body(), ANSWER_BYTES).collect().await {
         Ok(collected) => {
             let trailers = collected.trailers().cloned().unwrap_or_default();
@@ -268,14 +283,14 @@ async fn receive(response: Response<Incoming>) -> (Bytes, HeaderMap) {
 }
 
 /// An answer as a part of a message.
-fn told(answer: &[u8]) -> String {
+pub(super) fn told(answer: &[u8]) -> String {
     let answer = &answer[..answer.len().min(TOLD_BYTES)];
     let text = String::from_utf8_lossy(answer);
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().trim().to_owned()
 }
 
 /// An error and what caused it.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

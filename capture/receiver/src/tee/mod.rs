@@ -6,10 +6,12 @@
 mod backoff;
 mod client;
 mod headers;
+mod post;
 mod queue;
 mod worker;
 
 pub(crate) use client::Client;
+pub use post::post_json;
 pub(crate) use queue::{Item, Queue};
 pub(crate) use worker::run;
 
