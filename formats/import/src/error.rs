@@ -160,6 +160,16 @@ impl ImportError {
         )
     }
 
+    /// The message for a file among many: what would be supported is left out.
+    pub fn in_short(&self) -> String {
+        match self {
+            Self::Unrecognised { path, found, .. } => {
+                format!("{}: no trace, but {found}", shown(path))
+            }
+            other => other.to_string(),
+        }
+    }
+
     /// The message without the path in front, which may name a person.
     pub(crate) fn reason(&self) -> String {
         let text = self.to_string();

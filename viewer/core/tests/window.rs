@@ -240,6 +240,12 @@ fn two_captures_are_compared() {
     settle(&mut harness);
     harness.get_by_label_contains("planted.uspan → planted.uspan");
     harness.get_by_label_contains("kernel time");
+    // A typical step of each, one above the other; a click on the later one selects its kernel.
+    harness.get_by_label_contains("Kernels of the step before");
+    harness.get_by_label_contains("Kernels of the step after").click();
+    settle(&mut harness);
+    let event = harness.state().selected_event().expect("a kernel of the step");
+    assert_eq!(event.kind(), Some(TableKind::Kernel));
 }
 
 #[test]

@@ -69,7 +69,7 @@ fn load(inputs: &Inputs) -> Result<Imported> {
     progress.finish();
     let imported = imported?;
     for skipped in &imported.skipped {
-        terminal::note(&format!("passed over: {skipped}"));
+        terminal::note(&format!("passed over: {}", skipped.in_short()));
     }
     Ok(imported)
 }

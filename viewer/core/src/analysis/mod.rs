@@ -2,6 +2,7 @@
 
 mod findings;
 mod from_requests;
+mod step_pairs;
 mod verdict;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use underspan_model::tables::{Span, SpanKind, SpanStatus, TableKind};
 use underspan_model::{NONE_U32, StringId, Timeline};
 
 pub(crate) use findings::FindingItem;
+pub(crate) use step_pairs::{StepKernel, StepPair, StepSide};
 pub(crate) use verdict::{CauseItem, VerdictItem};
 
 use crate::document::Document;
@@ -139,6 +141,8 @@ pub(crate) struct Comparison {
     pub(crate) before: Arc<Document>,
     /// `None` when a capture is too large to be analyzed in memory.
     pub(crate) diff: Option<CaptureDiff>,
+    /// A typical step of each kind that both have.
+    pub(crate) step_pairs: Vec<StepPair>,
 }
 
 impl Analyses {
@@ -175,12 +179,12 @@ impl Comparison {
                 || Analysis::of(before.timeline(), &options),
                 || Analysis::of(after.timeline(), &options),
             );
-            CaptureDiff::of(
-                Side { timeline: before.timeline(), analysis: &old },
-                Side { timeline: after.timeline(), analysis: &new },
-            )
+            let old = Side { timeline: before.timeline(), analysis: &old };
+            let new = Side { timeline: after.timeline(), analysis: &new };
+            (CaptureDiff::of(old, new), step_pairs::step_pairs(old, new))
         });
-        Self { before, diff }
+        let (diff, step_pairs) = diff.unzip();
+        Self { before, diff, step_pairs: step_pairs.unwrap_or_default() }
     }
 }
 

@@ -177,7 +177,7 @@ pub(crate) fn step_colour(kind: StepKind) -> Color32 {
     }
 }
 
-fn role_colour(role: Role) -> Color32 {
+pub(crate) fn role_colour(role: Role) -> Color32 {
     match role_group(role) {
         RoleGroup::Multiply => BLUE,
         RoleGroup::Attention => ORANGE,

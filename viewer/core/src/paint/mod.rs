@@ -10,7 +10,7 @@ mod svg_sink;
 
 pub(crate) use canvas::{CanvasInput, CanvasStats, Highlight, paint_axis, paint_rows};
 pub use colour::ColourBy;
-pub(crate) use colour::{Theme, legend, tone_colour};
+pub(crate) use colour::{Theme, legend, role_colour, tone_colour};
 pub(crate) use fonts::use_fonts;
 pub(crate) use mesh_sink::{GalleyCache, MeshSink, font_texture_size};
 pub use raster::{Image, Rasteriser};

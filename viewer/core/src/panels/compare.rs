@@ -5,6 +5,7 @@ use egui_extras::{Column, TableBuilder};
 use underspan_engine::{CaptureDiff, GroupChange, KernelGroup};
 use underspan_model::DurationNs;
 
+use super::step_pair::step_pairs_ui;
 use crate::state::{Command, Session};
 use crate::timeline::{count_text, duration_text};
 
@@ -35,6 +36,7 @@ pub(super) fn compare_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Comm
             ui.colored_label(ui.visuals().warn_fg_color, text);
         }
     });
+    step_pairs_ui(ui, &comparison.step_pairs, session.step_pair, commands);
     match &comparison.diff {
         Some(diff) => table_ui(ui, diff, commands),
         None => {

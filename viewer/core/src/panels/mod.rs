@@ -13,6 +13,7 @@ mod palette;
 mod problems;
 mod requests;
 mod statistics;
+mod step_pair;
 mod timeline;
 mod titles;
 mod verdict;

@@ -58,6 +58,8 @@ pub enum Command {
     Select(EventRef),
     /// Select a range of time, for statistics.
     SelectRange(TimeRange),
+    /// Show another kind of step of the comparison, by its position in the list.
+    CompareStep(usize),
     /// Select nothing.
     ClearSelection,
     /// Go to the next event of the row.

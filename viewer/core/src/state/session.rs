@@ -70,6 +70,8 @@ pub(crate) struct Session {
     pub(crate) row_filter: String,
     pub(crate) notes: Vec<Note>,
     pub(crate) comparison: Option<Arc<Comparison>>,
+    /// Which of its kinds of steps is shown.
+    pub(crate) step_pair: usize,
     pub(crate) tiles: HashMap<usize, RowTile>,
     /// Most lanes seen of a row: rows grow while one looks around, and do not jump.
     lanes: HashMap<usize, usize>,
@@ -131,6 +133,7 @@ impl Session {
             row_filter: String::new(),
             notes: saved.notes,
             comparison: None,
+            step_pair: 0,
             tiles: HashMap::new(),
             lanes: HashMap::new(),
             asked: None,

@@ -233,6 +233,11 @@ impl Viewer {
                 self.effects.push(Effect::AskForFiles { to_compare: true });
             }
             Command::CompareWith(paths) => self.compare(paths),
+            Command::CompareStep(at) => {
+                if let Some(session) = &mut self.session {
+                    session.step_pair = at;
+                }
+            }
             Command::CancelOpening => {
                 if let Some(opening) = self.opening.take() {
                     opening.progress.cancel();
