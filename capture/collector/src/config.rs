@@ -80,6 +80,8 @@ pub struct Config {
     pub chain: Option<PathBuf>,
     /// Most that recording may cost, in thousandths of one core.
     pub overhead_budget: Option<u32>,
+    /// How long it may cost more.
+    pub overhead_window: Duration,
     /// Settings that were not understood, in words.
     pub complaints: Vec<String>,
 }
@@ -138,6 +140,8 @@ impl Config {
             let percent = percent.filter(|percent| (0.1..=10_000.0).contains(percent))?;
             Some(Some((percent * 10.0) as u32))
         });
+        let overhead_ms =
+            reader.parsed("UNDERSPAN_OVERHEAD_WINDOW_MS", 3000, number(30, 3_600_000));
         let path = |name| variable(name).filter(|value| !value.is_empty());
         let output = path("UNDERSPAN_OUTPUT").unwrap_or_else(|| "underspan-%p.uspan".into());
         let socket = path("UNDERSPAN_SOCKET").map(|pattern| expand(pattern, pid));
@@ -160,6 +164,7 @@ impl Config {
             nvtx,
             chain: path("UNDERSPAN_CHAIN").map(PathBuf::from),
             overhead_budget,
+            overhead_window: Duration::from_millis(overhead_ms),
             device_buffer_limit,
             complaints,
         }

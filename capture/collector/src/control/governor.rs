@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-/// Time over which cost is measured.
-const MEASURE: Duration = Duration::from_secs(1);
 /// Measurements in a row above the budget after which detail is given up: a burst of work, such as
 /// the capture of graphs, is no reason.
 const PATIENCE: u32 = 3;
@@ -12,14 +10,17 @@ const PATIENCE: u32 = 3;
 #[derive(Debug)]
 pub(super) struct Governor {
     budget_permille: u64,
+    /// Time over which cost is measured.
+    measure: Duration,
     last: Option<(Instant, u64)>,
     n_over: u32,
 }
 
 impl Governor {
-    /// For a budget in thousandths of a core.
-    pub(super) fn new(budget_permille: u32) -> Self {
-        Self { budget_permille: u64::from(budget_permille), last: None, n_over: 0 }
+    /// For a budget in thousandths of a core, above which cost may be for `window`.
+    pub(super) fn new(budget_permille: u32, window: Duration) -> Self {
+        let measure = window / PATIENCE;
+        Self { budget_permille: u64::from(budget_permille), measure, last: None, n_over: 0 }
     }
 
     /// Takes the CPU time that recording has cost in all, in nanoseconds. Answers the cost in
@@ -30,7 +31,7 @@ impl Governor {
             return None;
         };
         let elapsed = now.saturating_duration_since(then);
-        if elapsed < MEASURE {
+        if elapsed < self.measure {
             return None;
         }
         self.last = Some((now, cost_ns));
@@ -56,7 +57,7 @@ mod tests {
 
     #[test]
     fn a_burst_is_forgiven_and_a_habit_is_not() {
-        let mut governor = Governor::new(10);
+        let mut governor = Governor::new(10, Duration::from_secs(3));
         let start = Instant::now();
         let mut cost_ns = 5_000_000_000;
         let mut look = |second: u64, spent_ns: u64| {

@@ -53,7 +53,8 @@ pub(crate) fn run(collector: &'static Collector, socket: Option<ControlSocket>) 
     let now = Instant::now();
     let (mut next_flush, mut next_anchor, mut next_arm) = (now, now, now);
     let mut arm_attempts = 0;
-    let mut governor = config.overhead_budget.map(Governor::new);
+    let mut governor =
+        config.overhead_budget.map(|budget| Governor::new(budget, config.overhead_window));
     while !collector.is_ending() {
         let now = Instant::now();
         let mut wake_at = now + IDLE;
