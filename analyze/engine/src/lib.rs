@@ -52,8 +52,8 @@ pub use requests::{
     RequestStep, RequestTokens, Requests, Stage, StageKind, StepMember,
 };
 pub use stats::{
-    DurationStats, KernelStats, NamedStats, ShapeStats, annotation_stats, api_call_stats,
-    cpu_op_stats,
+    DurationStats, KernelStats, LayerStats, NamedStats, ShapeStats, annotation_stats,
+    api_call_stats, cpu_op_stats, layer_stats,
 };
 pub use steps::{Step, StepDialect, StepLabel, StepLink, Steps};
 pub use summary::{

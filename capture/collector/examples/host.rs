@@ -11,7 +11,7 @@ use std::mem::transmute;
 use std::path::Path;
 
 use cupti_sys::record::{api, graph_trace, kernel, memcpy};
-use cupti_sys::{ActivityKind, RuntimeCbid};
+use cupti_sys::{ActivityKind, GraphData, ResourceCallback, RuntimeCbid};
 use fake_cupti::{CannedRecord, Counter, FakeCupti};
 use underspan_cupti::{Library, Origin};
 
@@ -124,6 +124,9 @@ impl Host {
             "fork" => self.fork(n),
             "nvtx" => self.nvtx(),
             "steps" => self.steps(n),
+            // So many nodes, so many replays of them.
+            "graph" => self.graph(n, numbers.get(1).copied().unwrap_or(1)),
+            "unknown-graph" => self.replay(&[STRANGER]),
             "limit" => {
                 let limit = libc::rlimit { rlim_cur: n, rlim_max: n };
                 // SAFETY: a filled-in structure.
@@ -212,6 +215,50 @@ impl Host {
         }
     }
 
+    /// Captures nodes, each below an annotation of its own if there are any, makes the graph
+    /// executable and replays it.
+    fn graph(&mut self, n_nodes: u64, n_replays: u64) {
+        let data = |node, original_node| GraphData {
+            graph: number(1),
+            original_graph: number(0),
+            node: number(node),
+            original_node: number(original_node),
+            node_type: 0,
+            dependency: number(0),
+            graph_exec: number(0),
+        };
+        for node in 1..=n_nodes {
+            let layer = CString::new(format!("layer {node}")).expect("no NUL");
+            // SAFETY: null, or the collector wrote functions of these types into the tables.
+            let (push, pop): (Option<PushRange>, Option<PopRange>) =
+                unsafe { (transmute(CORE[9]), transmute(CORE[11])) };
+            push.map(|push| push(layer.as_ptr()));
+            self.gpu().graph_event(ResourceCallback::GRAPHNODE_CREATED, &data(node, 0));
+            pop.map(|pop| pop());
+        }
+        let executable: Vec<u64> = (1..=n_nodes).map(|node| EXECUTABLE + node).collect();
+        for node in &executable {
+            let original = node - EXECUTABLE;
+            self.gpu().graph_event(ResourceCallback::GRAPHNODE_CLONED, &data(*node, original));
+        }
+        // A graph from before the recording is made executable.
+        let stranger = data(STRANGER, STRANGER - 1);
+        self.gpu().graph_event(ResourceCallback::GRAPHNODE_CLONED, &stranger);
+        for _ in 0..n_replays {
+            self.replay(&executable);
+        }
+    }
+
+    fn replay(&mut self, nodes: &[u64]) {
+        for node in nodes {
+            let record = kernel_record(self.name, self.next)
+                .with(&kernel::GRAPH_ID, 4)
+                .with(&kernel::GRAPH_NODE_ID, *node);
+            self.next += 1;
+            self.gpu().emit(&record);
+        }
+    }
+
     fn nvtx(&self) {
         let initialize: extern "C" fn(ExportTable) -> c_int =
             self.function(c"InitializeInjectionNvtx2");
@@ -219,8 +266,8 @@ impl Host {
         let text = |text: &str| CString::new(text).expect("no NUL");
         // SAFETY: the collector wrote functions of these types into the tables.
         unsafe {
-            let push: extern "C" fn(*const c_char) -> c_int = transmute(CORE[9]);
-            let pop: extern "C" fn() -> c_int = transmute(CORE[11]);
+            let push: PushRange = transmute(CORE[9]);
+            let pop: PopRange = transmute(CORE[11]);
             let mark: extern "C" fn(*const c_char) = transmute(CORE[2]);
             let start: extern "C" fn(*const c_char) -> u64 = transmute(CORE[5]);
             let end: extern "C" fn(u64) = transmute(CORE[7]);
@@ -252,6 +299,19 @@ impl Host {
             push(outer.as_ptr());
         }
     }
+}
+
+type PushRange = extern "C" fn(*const c_char) -> c_int;
+type PopRange = extern "C" fn() -> c_int;
+
+/// Added to a node's number for that of its executable graph.
+const EXECUTABLE: u64 = 1000;
+/// A node that nobody saw captured.
+const STRANGER: u64 = 9999;
+
+/// A handle that is a number.
+fn number(n: u64) -> *mut c_void {
+    std::ptr::without_provenance_mut(n as usize)
 }
 
 #[repr(C)]

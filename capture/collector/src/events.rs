@@ -10,6 +10,8 @@ use crate::process::thread_id;
 
 const N_LISTS: usize = 16;
 const LIST_LIMIT: usize = 1 << 14;
+/// Graphs have thousands of nodes, which come at once.
+const GRAPH_NODE_LIMIT: usize = 1 << 18;
 /// Bytes of text and payload that may wait in one list.
 const LIST_LIMIT_BYTES: usize = 16 << 20;
 
@@ -71,6 +73,23 @@ pub enum HostEventBody {
     },
     /// A request record.
     Request(Box<[u8]>),
+    /// The annotations that are open on this thread from here on, outermost first, with ` > `
+    /// between them.
+    GraphContext(Box<str>),
+    /// This thread captured a node of a graph.
+    GraphNodeCreated {
+        /// Its number.
+        node: u64,
+        /// When.
+        time_ns: i64,
+    },
+    /// A node was made of another one: in a clone of its graph, or in an executable graph.
+    GraphNodeCloned {
+        /// Its number.
+        node: u64,
+        /// That of the other.
+        original: u64,
+    },
     /// A note.
     Note {
         /// When.
@@ -85,14 +104,22 @@ impl HostEventBody {
         match self {
             Self::Annotation { text: Text::Own(text), .. }
             | Self::ThreadName(text)
+            | Self::GraphContext(text)
             | Self::Note { text, .. } => text.len(),
             Self::Members(bytes) | Self::Request(bytes) => bytes.len(),
             _ => 0,
         }
     }
 
+    fn is_of_graph(&self) -> bool {
+        matches!(
+            self,
+            Self::GraphContext(_) | Self::GraphNodeCreated { .. } | Self::GraphNodeCloned { .. }
+        )
+    }
+
     fn is_of_hook(&self) -> bool {
-        !matches!(self, Self::Annotation { .. } | Self::ThreadName(_))
+        !self.is_of_graph() && !matches!(self, Self::Annotation { .. } | Self::ThreadName(_))
     }
 }
 
@@ -108,6 +135,7 @@ static REGISTRY: Mutex<Vec<Box<str>>> = Mutex::new(Vec::new());
 static IS_RECORDING: AtomicBool = AtomicBool::new(false);
 static LOST_ANNOTATIONS: AtomicU64 = AtomicU64::new(0);
 static LOST_HOOK_RECORDS: AtomicU64 = AtomicU64::new(0);
+static LOST_GRAPH_NODES: AtomicU64 = AtomicU64::new(0);
 static KEYFRAME_EPOCH: AtomicU64 = AtomicU64::new(1);
 
 /// Whether events are taken now.
@@ -136,9 +164,10 @@ pub fn want_keyframes() {
 pub fn push(body: HostEventBody) -> bool {
     let tid = thread_id();
     let n_bytes = body.n_bytes();
-    let is_of_hook = body.is_of_hook();
+    let (is_of_hook, is_of_graph) = (body.is_of_hook(), body.is_of_graph());
+    let limit = if is_of_graph { GRAPH_NODE_LIMIT } else { LIST_LIMIT };
     let mut list = lock(&LISTS[tid as usize % N_LISTS]);
-    if list.events.len() < LIST_LIMIT && list.n_bytes + n_bytes <= LIST_LIMIT_BYTES {
+    if list.events.len() < limit && list.n_bytes + n_bytes <= LIST_LIMIT_BYTES {
         list.n_bytes += n_bytes;
         list.events.push(HostEvent { tid, body });
         return true;
@@ -147,6 +176,8 @@ pub fn push(body: HostEventBody) -> bool {
     if is_of_hook {
         LOST_HOOK_RECORDS.fetch_add(1, Ordering::Relaxed);
         want_keyframes();
+    } else if is_of_graph {
+        lose_graph_node();
     } else {
         LOST_ANNOTATIONS.fetch_add(1, Ordering::Relaxed);
     }
@@ -162,9 +193,30 @@ pub fn take(events: &mut Vec<HostEvent>) {
     }
 }
 
-/// Takes the numbers of lost annotations and lost records of the hook since the last call.
-pub fn take_lost() -> (u64, u64) {
-    (LOST_ANNOTATIONS.swap(0, Ordering::Relaxed), LOST_HOOK_RECORDS.swap(0, Ordering::Relaxed))
+/// Counts a node of a graph of which nobody will know where it was captured.
+pub fn lose_graph_node() {
+    LOST_GRAPH_NODES.fetch_add(1, Ordering::Relaxed);
+}
+
+/// How much found no room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lost {
+    /// Annotations.
+    pub annotations: u64,
+    /// Records of the hook.
+    pub hook_records: u64,
+    /// Nodes of graphs and their clones.
+    pub graph_nodes: u64,
+}
+
+/// Takes how much found no room since the last call.
+pub fn take_lost() -> Lost {
+    let take = |count: &AtomicU64| count.swap(0, Ordering::Relaxed);
+    Lost {
+        annotations: take(&LOST_ANNOTATIONS),
+        hook_records: take(&LOST_HOOK_RECORDS),
+        graph_nodes: take(&LOST_GRAPH_NODES),
+    }
 }
 
 /// Keeps a text for the life of the process; answers its number.

@@ -23,6 +23,7 @@ pub mod config;
 pub mod control;
 mod entry;
 pub mod events;
+mod graph_nodes;
 pub mod kinds;
 mod nvtx;
 pub mod pool;

@@ -12,11 +12,11 @@ use underspan_model::tables::ClockAnchor;
 use underspan_model::{NONE_I64, ProblemKind};
 
 use crate::config::{BackendChoice, Config, Policy};
-use crate::events;
 use crate::kinds::{KindSet, dull_calls};
 use crate::process::{monotonic_ns, realtime_ns};
 use crate::sink::{POOL, Sink};
 use crate::writer::{Command, Origin, WriterHandle, set_origin};
+use crate::{events, graph_nodes};
 
 /// From this API version on the library bears to be refused a buffer, and counts what it drops.
 const MAY_REFUSE_FROM: u32 = 27;
@@ -39,7 +39,30 @@ pub struct Recorder {
 
 struct Loaded {
     origin: Origin,
-    _subscription: Option<Subscription<'static>>,
+    subscriber: Subscriber,
+}
+
+/// Who hears of modules and graphs.
+enum Subscriber {
+    /// Nobody: others may subscribe.
+    None,
+    Held(Subscription<'static>),
+    UserDefined(&'static UserDefined<'static>),
+}
+
+impl Subscriber {
+    /// Turns resource callbacks on or off, where there are any.
+    fn watch(&self, callbacks: &[ResourceCallback], on: bool) {
+        let subscription = match self {
+            Self::None => return,
+            Self::Held(subscription) => subscription,
+            Self::UserDefined(backend) => backend.subscription(),
+        };
+        for callback in callbacks {
+            // Without it less is known: names are read again, nodes have no annotations.
+            let _ = subscription.set_resource(*callback, on);
+        }
+    }
 }
 
 impl std::fmt::Debug for Loaded {
@@ -143,37 +166,39 @@ impl Recorder {
         let api: &'static Api = Box::leak(Box::new(unsafe { load(&Search::of_this_process()) }?));
         let version = api.version().unwrap_or(0);
         POOL.set_may_refuse(version >= MAY_REFUSE_FROM);
-        let (backend, subscription): (&'static dyn Backend, _) = match config.backend {
+        let (backend, subscriber): (&'static dyn Backend, _) = match config.backend {
             BackendChoice::UserDefined => {
                 let options = SubscribeOptions { name: Some(c"underspan"), share: true };
                 let backend = UserDefined::subscribe::<Sink, Sink>(api, options)?;
                 let backend: &'static UserDefined<'static> = Box::leak(Box::new(backend));
-                watch_modules(backend.subscription());
-                (backend, None)
+                (backend, Subscriber::UserDefined(backend))
             }
             BackendChoice::V1 => {
                 let strides = Strides::calibrate(api)?;
-                let subscription = match config.policy {
-                    Policy::Hold => Some(Subscription::hold::<Sink>(api)?),
-                    Policy::Yield => None,
+                let subscriber = match config.policy {
+                    Policy::Hold => Subscriber::Held(Subscription::hold::<Sink>(api)?),
+                    Policy::Yield => Subscriber::None,
                 };
-                if let Some(subscription) = &subscription {
-                    watch_modules(subscription);
-                }
-                (Box::leak(Box::new(V1::new::<Sink>(api, &strides))), subscription)
+                (Box::leak(Box::new(V1::new::<Sink>(api, &strides))), subscriber)
             }
         };
+        graph_nodes::set_api(api);
+        subscriber.watch(&[ResourceCallback::MODULE_UNLOAD_STARTING], true);
         let settings =
             Settings { device_buffer_limit: config.device_buffer_limit, ..Settings::default() };
         // What a release does not have is no obstacle.
         let _ = backend.configure(&settings);
         backend.register()?;
-        Ok(Loaded { origin: Origin { api, backend }, _subscription: subscription })
+        Ok(Loaded { origin: Origin { api, backend }, subscriber })
     }
 
     fn enable(&mut self, backend: &dyn Backend) -> Result<(), ArmError> {
         let graph_nodes = *self.graph_nodes.get_or_insert(self.kinds.graph_nodes);
         self.kinds.graph_nodes = graph_nodes;
+        if let Some(loaded) = &self.loaded {
+            // They stay on when recording stops: graphs that are made meanwhile are launched later.
+            loaded.subscriber.watch(&graph_nodes::CALLBACKS, graph_nodes);
+        }
         // What the devices are, once; kinds that the release lacks are left out.
         let _ = backend.enable(ActivityKind::DEVICE, true);
         for kind in self.kinds.activities() {
@@ -371,11 +396,6 @@ impl Recorder {
             self.has_reported_takeover = false;
         }
     }
-}
-
-fn watch_modules(subscription: &Subscription<'_>) {
-    // Without it names are merely read again more often.
-    let _ = subscription.set_resource(ResourceCallback::MODULE_UNLOAD_STARTING, true);
 }
 
 /// Has the writer write everything, and waits for it.

@@ -9,9 +9,11 @@ use std::thread::Thread;
 
 use cupti_sys::ResourceCallback;
 use underspan_cupti::{
-    BufferGrant, BufferSink, CallbackSink, CompletedBuffer, LayoutTable, ResourceEvent, ScrapPool,
+    BufferGrant, BufferSink, CallbackSink, CompletedBuffer, LayoutTable, ResourceDetail,
+    ResourceEvent, ScrapPool,
 };
 
+use crate::graph_nodes;
 use crate::pool::BufferPool;
 use crate::process::monotonic_ns;
 
@@ -68,8 +70,13 @@ impl BufferSink for Sink {
 
 impl CallbackSink for Sink {
     fn resource(event: ResourceEvent<'_>) {
+        if is_dead() {
+            return;
+        }
         if event.callback == ResourceCallback::MODULE_UNLOAD_STARTING {
             MODULE_EPOCH.fetch_add(1, Ordering::AcqRel);
+        } else if let ResourceDetail::Graph(graph) = event.detail {
+            graph_nodes::on_callback(event.callback, graph);
         }
     }
 }

@@ -3,8 +3,9 @@
 use hashbrown::HashMap;
 
 use crate::tables::{
-    ClockAnchorTable, CounterTrack, CounterTrackTable, Device, DeviceTable, Process, ProcessTable,
-    PropertyTable, Source, SourceTable, Stream, StreamTable, Table, Thread, ThreadTable,
+    ClockAnchorTable, CounterTrack, CounterTrackTable, Device, DeviceTable, GraphNodeTable,
+    Process, ProcessTable, PropertyTable, Source, SourceTable, Stream, StreamTable, Table, Thread,
+    ThreadTable,
 };
 use crate::{CounterTrackId, DeviceId, ProcessId, SourceId, StreamId, StringId, ThreadId};
 
@@ -32,6 +33,8 @@ pub struct Dimensions {
     pub counter_tracks: CounterTrackTable,
     /// Simultaneous clock readings.
     pub clock_anchors: ClockAnchorTable,
+    /// Nodes of executable graphs. Rows are only ever added.
+    pub graph_nodes: GraphNodeTable,
     process_index: Index<(u32, i64)>,
     device_index: Index<(u32, u32)>,
     stream_index: Index<(u32, u32, u32, u64)>,
@@ -41,7 +44,7 @@ pub struct Dimensions {
 
 impl Dimensions {
     /// Every list, in the order in which they refer to each other.
-    pub fn tables(&self) -> [&dyn Table; 8] {
+    pub fn tables(&self) -> [&dyn Table; 9] {
         [
             &self.sources,
             &self.properties,
@@ -51,6 +54,7 @@ impl Dimensions {
             &self.threads,
             &self.counter_tracks,
             &self.clock_anchors,
+            &self.graph_nodes,
         ]
     }
 
@@ -204,5 +208,6 @@ impl PartialEq for Dimensions {
             && self.threads == other.threads
             && self.counter_tracks == other.counter_tracks
             && self.clock_anchors == other.clock_anchors
+            && self.graph_nodes == other.graph_nodes
     }
 }

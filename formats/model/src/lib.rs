@@ -35,5 +35,5 @@ pub use ids::{
 pub use problem::{Problem, ProblemKind, ProblemLedger, Severity, Trust};
 pub use shape::{KernelShape, ShapeTable};
 pub use string_table::StringTable;
-pub use timeline::Timeline;
+pub use timeline::{Renumbering, Timeline};
 pub use units::{Bytes, DurationNs, Interval, TimestampNs};

@@ -102,6 +102,7 @@ table_fields! {
     Thread => dimensions.threads;
     CounterTrack => dimensions.counter_tracks;
     ClockAnchor => dimensions.clock_anchors;
+    GraphNode => dimensions.graph_nodes;
     Kernel => kernels;
     Memcpy => memcpys;
     Memset => memsets;
@@ -172,8 +173,9 @@ impl Timeline {
             }
         }
         let readings = &mut self.dimensions.clock_anchors.activity_ns;
-        for activity_ns in readings.iter_mut().filter(|reading| **reading != NONE_I64) {
-            *activity_ns = activity_ns.saturating_add(delta_ns);
+        let captured = &mut self.dimensions.graph_nodes.captured_ns;
+        for time_ns in readings.iter_mut().chain(captured).filter(|time_ns| **time_ns != NONE_I64) {
+            *time_ns = time_ns.saturating_add(delta_ns);
         }
     }
 
@@ -181,8 +183,9 @@ impl Timeline {
     /// rows added at the end of each table. Call [`Timeline::sort`] when all parts are in.
     ///
     /// Sources, and with them processes and devices, stay apart even when they carry the same
-    /// numbers. Clocks are not aligned.
-    pub fn append(&mut self, mut other: Self) {
+    /// numbers. Clocks are not aligned. Answers how ids were renumbered, for rows of the other
+    /// capture that were not in it.
+    pub fn append(&mut self, mut other: Self) -> Renumbering {
         let renumbering = Renumbering::of(self, &other);
         for table in other.tables_mut() {
             renumbering.apply(table);
@@ -191,11 +194,29 @@ impl Timeline {
         self.dimensions.rebuild_lookups();
         self.problems.merge(other.problems);
         self.info.join(&other.info);
+        renumbering
+    }
+
+    /// Moves the rows of one table of `other` to the end of this capture's, as they are.
+    pub fn take_rows(&mut self, kind: TableKind, other: &mut Self) {
+        let from = other.table_mut(kind).columns_mut();
+        for (to, from) in self.table_mut(kind).columns_mut().into_iter().zip(from) {
+            match (to, from) {
+                (ColumnMut::U8(to), ColumnMut::U8(from)) => to.append(from),
+                (ColumnMut::U32(to), ColumnMut::U32(from)) => to.append(from),
+                (ColumnMut::U64(to), ColumnMut::U64(from)) => to.append(from),
+                (ColumnMut::I64(to), ColumnMut::I64(from)) => to.append(from),
+                (ColumnMut::F64(to), ColumnMut::F64(from)) => to.append(from),
+                // The same table has the same columns.
+                _ => {}
+            }
+        }
     }
 }
 
-/// Old id to new id, per reference.
-struct Renumbering {
+/// What ids of a capture became when it was joined to another: see [`Timeline::append`].
+#[derive(Debug, Clone)]
+pub struct Renumbering {
     strings: Vec<u32>,
     shapes: Vec<u32>,
     processes: u32,
@@ -236,7 +257,8 @@ impl Renumbering {
         }
     }
 
-    fn apply(&self, table: &mut dyn Table) {
+    /// Renumbers what rows of a table refer to.
+    pub fn apply(&self, table: &mut dyn Table) {
         let specs = table.specs();
         for (spec, column) in specs.iter().zip(table.columns_mut()) {
             let ColumnMut::U32(values) = column else { continue };
@@ -274,7 +296,7 @@ fn renumber(values: &mut [u32], map: &[u32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tables::{ClockAnchor, Kernel, Source, Span, SpanAttribute};
+    use crate::tables::{ClockAnchor, GraphNode, Kernel, Source, Span, SpanAttribute};
     use crate::{KernelShape, SourceId};
 
     fn one_kernel(name: &str, pid: i64, start_ns: i64) -> Timeline {
@@ -351,10 +373,13 @@ mod tests {
         t.dimensions.clock_anchors.push(Default::default());
         let unread = ClockAnchor { activity_ns: NONE_I64, ..ClockAnchor::default() };
         t.dimensions.clock_anchors.push(unread);
+        t.dimensions.graph_nodes.push(GraphNode { captured_ns: 7, ..GraphNode::default() });
+        t.dimensions.graph_nodes.push(GraphNode::default());
         t.shift(1_000);
         assert_eq!(t.kernels.get(0).map(|k| (k.start_ns, k.duration_ns)), Some((1_100, 5)));
         assert_eq!(t.counters.time_ns, [1_007]);
         assert_eq!(t.dimensions.clock_anchors.activity_ns, [1_000, NONE_I64]);
+        assert_eq!(t.dimensions.graph_nodes.captured_ns, [1_007, NONE_I64]);
         // Every table with times is moved by its first time column's name.
         for table in t.tables().into_iter().filter(|table| table.start_column().is_some()) {
             let first = table.specs()[0].name;

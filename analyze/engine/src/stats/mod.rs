@@ -1,10 +1,13 @@
 //! Statistics by name: kernels (and their launch shapes), API calls, annotations, operators.
 
 mod grouped;
+mod layers;
 mod percentiles;
 
 use underspan_model::tables::{AnnotationKind, Table};
 use underspan_model::{DurationNs, ShapeId, StringId, StringTable, Timeline};
+
+pub use layers::{LayerStats, layer_stats};
 
 use grouped::{Grouping, group_durations};
 

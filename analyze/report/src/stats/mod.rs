@@ -6,6 +6,7 @@ mod copies;
 mod devices;
 mod gaps;
 mod kernels;
+mod layers;
 mod operators;
 mod precision;
 mod roles;
@@ -67,6 +68,8 @@ stats_reports! {
     Operators = "operators", "host time by framework operator", operators::table;
     /// Annotations by name.
     Annotations = "annotations", "NVTX ranges and framework annotations by name", annotations::table;
+    /// GPU time by layer.
+    Layers = "layers", "GPU time by the annotations around a launch or a captured graph node", layers::table;
     /// Engine steps by kind.
     Steps = "steps", "engine steps with batch size, host and GPU time", steps::table;
     /// Devices.

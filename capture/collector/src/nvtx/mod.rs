@@ -21,7 +21,7 @@ use self::abi::{Ascii, WideChar, message, module};
 pub(crate) use self::abi::{
     CALLBACK_TABLE, CallbackTable, EventAttributes, Function, GetExportTable,
 };
-pub(crate) use self::ranges::n_open_ranges;
+pub(crate) use self::ranges::{n_open_ranges, open_context};
 use crate::events::{self, HostEventBody, Text};
 use crate::process::realtime_ns;
 use crate::sink::is_dead;

@@ -1,6 +1,6 @@
 //! Ranges that have begun and not ended.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -30,6 +30,8 @@ static N_OPEN: AtomicI64 = AtomicI64::new(0);
 
 thread_local! {
     static STACK: RefCell<Vec<Pushed>> = const { RefCell::new(Vec::new()) };
+    /// Grows with every change of the stack.
+    static STATE: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Recorded ranges that have not ended.
@@ -47,6 +49,7 @@ pub(super) fn push(domain: Option<usize>, text: impl FnOnce() -> Text) -> c_int 
         let mut stack = stack.borrow_mut();
         let depth = stack.iter().filter(|pushed| pushed.domain == domain).count();
         stack.push(Pushed { domain, begun });
+        changed();
         depth
     });
     depth.map_or(0, |depth| c_int::try_from(depth).unwrap_or(c_int::MAX))
@@ -59,6 +62,7 @@ pub(super) fn pop(domain: Option<usize>) -> c_int {
         let mut stack = stack.borrow_mut();
         let at = stack.iter().rposition(|pushed| pushed.domain == domain)?;
         let popped = stack.remove(at);
+        changed();
         Some((popped, stack.iter().filter(|pushed| pushed.domain == domain).count()))
     });
     let Ok(Some((popped, depth))) = popped else { return -1 };
@@ -66,6 +70,35 @@ pub(super) fn pop(domain: Option<usize>) -> c_int {
         finish(AnnotationKind::NvtxPushPop, domain, start_ns, text);
     }
     c_int::try_from(depth).unwrap_or(c_int::MAX)
+}
+
+/// The recorded ranges that are open on this thread, outermost first, with ` > ` between them, and
+/// a number for that state; `None` when it is still the state `known`. The number of a thread that
+/// never had a range is 0.
+pub(crate) fn open_context(known: u64) -> Option<(u64, String)> {
+    let state = STATE.try_with(Cell::get).ok().filter(|state| *state != known)?;
+    let context = STACK.try_with(|stack| {
+        let stack = stack.borrow();
+        let mut context = String::new();
+        for (_, text) in stack.iter().filter_map(|pushed| pushed.begun.as_ref()) {
+            if !context.is_empty() {
+                context.push_str(" > ");
+            }
+            match text {
+                Text::Own(text) => context.push_str(text),
+                Text::Registered(number) => {
+                    events::with_registered(*number, |text| context.push_str(text));
+                }
+            }
+        }
+        context
+    });
+    context.ok().map(|context| (state, context))
+}
+
+fn changed() {
+    // A thread that ends has no more nodes.
+    let _ = STATE.try_with(|state| state.set(state.get() + 1));
 }
 
 /// Begins a range that may end on any thread; answers its id, or 0 when it is not recorded.

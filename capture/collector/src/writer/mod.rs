@@ -1,6 +1,7 @@
 //! The writer: one thread that decodes buffers, gathers rows and appends them to the file.
 
 mod file;
+mod graph_nodes;
 mod memory;
 mod output;
 mod requests;
@@ -20,6 +21,7 @@ use underspan_cupti::{Api, Backend, CompletedBuffer, DecodeLedger, Records};
 use underspan_model::ProblemKind;
 use underspan_model::tables::{AnnotationKind, ClockAnchor, Overhead};
 
+use self::graph_nodes::GraphNodes;
 use self::output::{Output, n_waiting};
 pub use self::rows::Rows;
 use self::steps::Steps;
@@ -135,6 +137,7 @@ struct Writer {
     progress: Arc<Progress>,
     rows: Rows,
     steps: Steps,
+    graph_nodes: GraphNodes,
     output: Output,
     flush_every: Duration,
     last_flush: Instant,
@@ -159,6 +162,7 @@ impl Writer {
             progress,
             rows: Rows::new(pid, &name),
             steps: Steps::default(),
+            graph_nodes: GraphNodes::default(),
             output: Output::new(config),
             flush_every: config.flush_every,
             last_flush: Instant::now(),
@@ -270,10 +274,12 @@ impl Writer {
             }
         }
         let mut events = std::mem::take(&mut self.events);
+        let n_early = self.graph_nodes.n_early();
         events::take(&mut events);
         for event in events.drain(..) {
             self.take_event(event);
         }
+        self.graph_nodes.settle(&mut self.rows, n_early);
         self.events = events;
         n_buffers
     }
@@ -296,6 +302,16 @@ impl Writer {
                 let domain = self.rows.intern("underspan.hook").raw();
                 let kind = AnnotationKind::User.code();
                 annotate(&mut self.rows, tid, (time_ns, time_ns), kind, (name, domain));
+            }
+            HostEventBody::GraphContext(context) => {
+                self.graph_nodes.context(&mut self.rows, tid, &context);
+            }
+            HostEventBody::GraphNodeCreated { node, time_ns } => {
+                let step_id = self.steps.open_on(tid);
+                self.graph_nodes.created(&mut self.rows, tid, node, time_ns, step_id);
+            }
+            HostEventBody::GraphNodeCloned { node, original } => {
+                self.graph_nodes.cloned(&mut self.rows, node, original);
             }
             HostEventBody::Request(record) => requests::add(&mut self.rows, &record),
             HostEventBody::StepBegin { step_id, time_ns, n_members, flags } => {
@@ -381,9 +397,13 @@ impl Writer {
         rows.problem(ProblemKind::BufferStarved, starved, || {
             format!("all {} activity buffers were full", POOL.n_buffers())
         });
-        let (annotations, hook_records) = events::take_lost();
-        rows.problem(ProblemKind::RecordDropped, annotations, || "annotations".to_owned());
-        rows.problem(ProblemKind::RecordDropped, hook_records, || "records of the hook".to_owned());
+        let lost = events::take_lost();
+        rows.problem(ProblemKind::RecordDropped, lost.annotations, || "annotations".to_owned());
+        let of_hook = || "records of the hook".to_owned();
+        rows.problem(ProblemKind::RecordDropped, lost.hook_records, of_hook);
+        rows.problem(ProblemKind::MissingEvidence, lost.graph_nodes, || {
+            "where nodes of graphs were captured".to_owned()
+        });
     }
 
     /// Samples what the collector itself costs.

@@ -69,6 +69,11 @@ impl Steps {
         }
     }
 
+    /// The step that this thread is in.
+    pub(super) fn open_on(&self, tid: i64) -> Option<u64> {
+        self.open.get(&tid).filter(|open| open.end_ns.is_none()).map(|open| open.step_id)
+    }
+
     /// Writes steps that ended a while ago.
     pub(super) fn settle(&mut self, rows: &mut Rows, now_ns: i64) {
         let is_settled =

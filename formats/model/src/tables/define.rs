@@ -84,6 +84,8 @@ table_kinds! {
     CounterTrack = 38, "counter_track";
     /// Simultaneous readings of several clocks.
     ClockAnchor = 39, "clock_anchor";
+    /// Nodes of CUDA graphs and where each was captured.
+    GraphNode = 40, "graph_node";
 }
 
 /// What every table can do, whatever its columns are.

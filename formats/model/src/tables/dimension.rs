@@ -120,3 +120,24 @@ define_table! {
     /// Source that tells of it; none when the process tells.
     source: u32 = NONE_U32 => Source,
 }
+
+define_table! {
+    /// One node of an executable CUDA graph and where it was captured: what is known of a kernel
+    /// that a replay runs again and again without a call of its own.
+    GraphNode in GraphNodeTable: GraphNode, time: none;
+    /// Process that captured it; with `graph_node_id` its identity.
+    process: u32 = NONE_U32 => Process,
+    /// The number that rows of the work carry as theirs, see
+    /// [`Kernel::graph_node_id`](super::Kernel::graph_node_id).
+    graph_node_id: u64 = NONE_U64,
+    /// When the call that made it ran, on the clock of the capture;
+    /// [`NONE_I64`](crate::NONE_I64) when that is not known.
+    captured_ns: i64 = crate::NONE_I64,
+    /// Thread of that call.
+    thread: u32 = NONE_U32 => Thread,
+    /// Annotations that were open on that thread, outermost first, with ` > ` between them; none
+    /// when there were none.
+    context: u32 = NONE_U32 => String,
+    /// Engine step that was open on that thread; [`NONE_U64`] outside steps.
+    step_id: u64 = NONE_U64,
+}

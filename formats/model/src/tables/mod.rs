@@ -22,9 +22,9 @@ pub use codes::{
 pub use cpu::{Annotation, AnnotationTable, ApiCall, ApiCallTable, CpuOp, CpuOpTable};
 pub use define::{Table, TableKind};
 pub use dimension::{
-    ClockAnchor, ClockAnchorTable, CounterTrack, CounterTrackTable, Device, DeviceTable, Process,
-    ProcessTable, Property, PropertyTable, Source, SourceTable, Stream, StreamTable, Thread,
-    ThreadTable,
+    ClockAnchor, ClockAnchorTable, CounterTrack, CounterTrackTable, Device, DeviceTable, GraphNode,
+    GraphNodeTable, Process, ProcessTable, Property, PropertyTable, Source, SourceTable, Stream,
+    StreamTable, Thread, ThreadTable,
 };
 pub use serving::{
     Counter, CounterTable, RequestIdentity, RequestIdentityTable, Span, SpanAttribute,

@@ -1,10 +1,12 @@
 //! What was written of the dimension lists, to find the entries that are new or have changed.
+//!
+//! Nodes of graphs can be hundreds of thousands and never change: of them only the number counts.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use underspan_model::ColumnRef;
-use underspan_model::tables::Table;
+use underspan_model::tables::{Table, TableKind};
 
 /// Rows already written, as the bits of each column, by table code. Lists are compared on every
 /// flush and some grow with time, so nothing is allocated to compare them.
@@ -20,6 +22,9 @@ impl WrittenRows {
         let written = self.tables.get(&table.kind().code());
         let n_written = written.and_then(|columns| columns.first()).map_or(0, Vec::len);
         let mut changed = (n_written < table.len()).then_some(n_written..table.len());
+        if is_only_added_to(table.kind()) {
+            return changed;
+        }
         for (column, before) in table.columns().iter().zip(written.into_iter().flatten()) {
             let Some((first, last)) = differing(column, before) else { continue };
             let range = changed.get_or_insert(first..last + 1);
@@ -30,7 +35,10 @@ impl WrittenRows {
 
     /// Takes note that the rows `changed` of `table` were written.
     pub(super) fn remember(&mut self, table: &dyn Table, changed: Range<usize>) {
-        let columns = table.columns();
+        let mut columns = table.columns();
+        if is_only_added_to(table.kind()) {
+            columns.truncate(1);
+        }
         let written = self.tables.entry(table.kind().code()).or_default();
         written.resize(columns.len(), Vec::new());
         for (column, bits) in columns.iter().zip(written) {
@@ -42,6 +50,10 @@ impl WrittenRows {
             }
         }
     }
+}
+
+fn is_only_added_to(kind: TableKind) -> bool {
+    kind == TableKind::GraphNode
 }
 
 /// First and last row, of those that were written, whose value is another now.
