@@ -10,6 +10,7 @@ mod endpoint;
 mod engine;
 mod installed;
 mod proxy;
+mod python_engine;
 mod sglang;
 mod triton;
 mod variables;
