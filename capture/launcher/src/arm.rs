@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use crate::nvml::NvmlRing;
 use crate::otlp::{Otlp, window};
 use crate::own_piece::{OWN_PIECE, write_problems};
-use crate::record::prepare;
 use crate::session::now_ns;
+use crate::slow_requests::{RequestLimits, SlowRequests};
+use crate::start::{self, Started, start};
 use crate::{
     Ending, Fleet, LaunchError, Mode, Observer, Pieces, ProcessTree, RecordOptions, Recorded,
     Session, Supervised, Triggers,
@@ -29,6 +30,9 @@ pub struct ArmOptions {
     pub trigger_file: Option<PathBuf>,
     /// A port of 127.0.0.1 on which `POST /dump` is a trigger; 0 for any.
     pub http_port: Option<u16>,
+    /// What requests have to keep; when they do not, that is a trigger. Their spans have to come
+    /// through the receiver.
+    pub requests: RequestLimits,
 }
 
 /// Recorded after a trigger, unless another time is set.
@@ -43,36 +47,14 @@ const AFTER_TRIGGER: Duration = Duration::from_secs(10);
 /// taken.
 pub fn arm(options: &ArmOptions, observer: &mut dyn Observer) -> Result<Recorded, LaunchError> {
     let triggers = Triggers::new(options.trigger_file.as_deref(), options.http_port)?;
-    let (session, mut variables) = match prepare(&options.record) {
-        Ok((session, injection)) => {
-            injection.notes.iter().for_each(|note| observer.note(note));
-            let named = injection.variables.into_iter().map(|(name, value)| (name.into(), value));
-            (Some(session), named.collect())
-        }
-        Err(error @ (LaunchError::OtherTool { .. } | LaunchError::NoCommand)) => return Err(error),
-        Err(error) => {
-            observer.note(&format!("not armed: {error}"));
-            (None, Vec::new())
-        }
+    let watches = !options.requests.is_empty();
+    let Started { mut command, recorder } = start(&options.record, "not armed", watches, observer)?;
+    let Some(start::Recorder { session, otlp }) = recorder else {
+        return command.wait_for_end().map(Recorded::of);
     };
-    let mut arguments = options.record.command.clone();
-    let pieces = session.as_ref().map(Session::pieces_dir);
-    let mut otlp = pieces.and_then(|pieces| Otlp::beside(&options.record, pieces, observer));
-    if let Some(otlp) = &mut otlp {
-        arguments.clone_from(&otlp.command);
-        variables.append(&mut otlp.variables);
+    if watches && otlp.is_none() {
+        observer.note("requests are not watched: there are no spans of them");
     }
-    let started = Supervised::start(&arguments, &variables);
-    let mut command = match started {
-        Ok(command) => command,
-        Err(error) => {
-            if let Some(pieces) = session.and_then(|session| session.pieces().ok()) {
-                let _ = pieces.remove();
-            }
-            return Err(error);
-        }
-    };
-    let Some(session) = session else { return command.wait_for_end().map(Recorded::of) };
     let mut armed = Armed {
         is_dormant: options.record.mode == Mode::Dormant,
         records_for: options.record.duration.unwrap_or(AFTER_TRIGGER),
@@ -81,6 +63,7 @@ pub fn arm(options: &ArmOptions, observer: &mut dyn Observer) -> Result<Recorded
         fleet: Fleet::new(session.sockets_dir()),
         processes: ProcessTree::new(command.pid()),
         nvml: NvmlRing::start(session.sockets_dir().to_owned(), window(&options.record)),
+        slow: SlowRequests::new(options.requests.clone(), window(&options.record)),
         session,
         otlp,
         triggers,
@@ -107,6 +90,7 @@ struct Armed {
     fleet: Fleet,
     processes: ProcessTree,
     triggers: Triggers,
+    slow: SlowRequests,
     n_captures: u32,
 }
 
@@ -118,6 +102,12 @@ impl Armed {
         }
         if let Some(port) = self.triggers.http_port() {
             ways.push(format!("`curl -X POST http://127.0.0.1:{port}/dump`"));
+        }
+        if options.requests.slower_than.is_some() {
+            ways.push("a slow request".to_owned());
+        }
+        if options.requests.objective.is_some() {
+            ways.push("requests that miss the objective".to_owned());
         }
         observer.note(&format!("armed; captures are made by {}", ways.join(", ")));
     }
@@ -135,7 +125,7 @@ impl Armed {
                 return Ok(ending);
             }
             self.nvml.turn();
-            let trigger = self.triggers.poll();
+            let trigger = self.triggers.poll().or_else(|| self.slow_requests());
             let is_over = self.records_until.is_some_and(|until| Instant::now() >= until);
             match (trigger, self.is_dormant) {
                 (Some(reason), false) => {
@@ -158,6 +148,11 @@ impl Armed {
                 _ => {}
             }
         }
+    }
+
+    fn slow_requests(&mut self) -> Option<String> {
+        let finished = self.otlp.as_ref()?.take_requests();
+        self.slow.look(Instant::now(), &finished)
     }
 
     fn tell(&self, pids: &[u32], line: &str, observer: &mut dyn Observer) {

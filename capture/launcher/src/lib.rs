@@ -4,8 +4,9 @@
 //! collector and its hook ([`injection`]), passes signals and the exit code through
 //! ([`Supervised`]), asks every collector for its state through its control socket ([`Fleet`]),
 //! arms and stops them when [`Plan`] says so, and hands the files of all processes to its
-//! [`Observer`]. [`arm`] runs a command with a flight recorder and waits for [`Triggers`];
-//! [`record_running`] asks processes that were started so. Nothing in here ends, slows or refuses the command: what goes wrong is a note.
+//! [`Observer`]. [`arm`] runs a command with a flight recorder and waits for [`Triggers`] and for
+//! requests beyond their [`RequestLimits`]; [`record_running`] asks processes that were started so.
+//! Nothing in here ends, slows or refuses the command: what goes wrong is a note.
 
 mod arm;
 mod attach;
@@ -26,6 +27,8 @@ mod process_tree;
 mod record;
 mod session;
 mod signals;
+mod slow_requests;
+mod start;
 mod supervised;
 mod triggers;
 
@@ -44,5 +47,6 @@ pub use plan::{Action, Plan, StopReason};
 pub use process_tree::{ProcessFacts, ProcessTree};
 pub use record::{Recorded, record};
 pub use session::{Pieces, Session};
+pub use slow_requests::{RequestLimits, RequestObjective};
 pub use supervised::{Ending, Supervised};
 pub use triggers::Triggers;

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use underspan_model::{ProblemKind, ProblemLedger};
 use underspan_receiver::{
-    Environment, Keep, Receiver, ReceiverOptions, Signal, SystemInstalled, TelemetryPlan,
+    Environment, FinishedRequest, Keep, Receiver, ReceiverOptions, Signal, SystemInstalled,
+    TelemetryPlan,
 };
 
 use crate::{Mode, Observer, RecordOptions};
@@ -35,12 +36,13 @@ impl Otlp {
     pub(crate) fn beside(
         options: &RecordOptions,
         pieces: &Path,
+        watches_requests: bool,
         observer: &mut dyn Observer,
     ) -> Option<Self> {
         if options.without_otlp {
             return None;
         }
-        Self::start(options, pieces, observer)
+        Self::start(options, pieces, watches_requests, observer)
             .inspect_err(|reason| observer.note(&format!("no request spans: {reason}")))
             .ok()
     }
@@ -48,6 +50,7 @@ impl Otlp {
     fn start(
         options: &RecordOptions,
         pieces: &Path,
+        watches_requests: bool,
         observer: &mut dyn Observer,
     ) -> Result<Self, String> {
         let environment: Environment = std::env::vars_os().collect();
@@ -58,6 +61,7 @@ impl Otlp {
         made.map_err(|error| format!("{}: {error}", folder.display()))?;
         let mut receiver_options = ReceiverOptions::new(folder);
         receiver_options.upstreams = plan.upstreams().clone();
+        receiver_options.watches_requests = watches_requests;
         if options.mode != Mode::Stream {
             receiver_options.keep = Keep::Last(window(options));
         }
@@ -65,6 +69,11 @@ impl Otlp {
         plan.notes().iter().for_each(|note| observer.note(note));
         let child = plan.child(receiver.grpc_port(), receiver.http_port());
         Ok(Self { receiver, command: child.argv, variables: child.variables })
+    }
+
+    /// The requests that spans told of since the last call, if they are watched.
+    pub(crate) fn take_requests(&self) -> Vec<FinishedRequest> {
+        self.receiver.take_requests()
     }
 
     /// The last spans, in files of `folder` that stay.

@@ -7,9 +7,10 @@ use underspan_model::ProblemLedger;
 use crate::nvml::NvmlSampler;
 use crate::otlp::Otlp;
 use crate::own_piece::write_problems;
+use crate::start::{self, Started, start};
 use crate::{
-    Action, Ending, Files, Fleet, LaunchError, Mode, Observer, Plan, ProcessTree, RecordOptions,
-    Session, StopReason, Supervised, find_collector, injection, unpack_hook,
+    Action, Ending, Fleet, LaunchError, Mode, Observer, Plan, ProcessTree, RecordOptions, Session,
+    StopReason, Supervised,
 };
 
 /// Time between two looks for new processes.
@@ -39,38 +40,9 @@ pub fn record(
     options: &RecordOptions,
     observer: &mut dyn Observer,
 ) -> Result<Recorded, LaunchError> {
-    let prepared = prepare(options);
-    let (session, mut variables) = match prepared {
-        Ok((session, injection)) => {
-            injection.notes.iter().for_each(|note| observer.note(note));
-            let named = injection.variables.into_iter().map(|(name, value)| (name.into(), value));
-            (Some(session), named.collect())
-        }
-        Err(error @ (LaunchError::OtherTool { .. } | LaunchError::NoCommand)) => return Err(error),
-        Err(error) => {
-            observer.note(&format!("not recording: {error}"));
-            (None, Vec::new())
-        }
-    };
-    let mut arguments = options.command.clone();
-    let pieces = session.as_ref().map(Session::pieces_dir);
-    let mut otlp = pieces.and_then(|pieces| Otlp::beside(options, pieces, observer));
-    if let Some(otlp) = &mut otlp {
-        arguments.clone_from(&otlp.command);
-        variables.append(&mut otlp.variables);
-    }
-    let started = Supervised::start(&arguments, &variables);
-    let mut command = match started {
-        Ok(command) => command,
-        Err(error) => {
-            if let Some(pieces) = session.and_then(|session| session.pieces().ok()) {
-                let _ = pieces.remove();
-            }
-            return Err(error);
-        }
-    };
-    if let Some(session) = session {
-        let mut recording = Recording::new(options, session, command.pid(), otlp);
+    let Started { mut command, recorder } = start(options, "not recording", false, observer)?;
+    if let Some(recorder) = recorder {
+        let mut recording = Recording::new(options, recorder, command.pid());
         recording.follow(&mut command, observer)?;
         recording.end(observer);
     }
@@ -81,39 +53,6 @@ impl Recorded {
     pub(crate) fn of(ending: Ending) -> Self {
         Self { ending }
     }
-}
-
-pub(crate) fn prepare(options: &RecordOptions) -> Result<(Session, crate::Injection), LaunchError> {
-    if options.command.is_empty() {
-        return Err(LaunchError::NoCommand);
-    }
-    let collector = find_collector()?;
-    let session = Session::create(&options.output)?;
-    let prepared = unpacked(options, &session).and_then(|hook| {
-        let files = Files { collector, hook };
-        injection(|name| std::env::var_os(name), options, &files, &session)
-    });
-    match prepared {
-        Ok(injection) => Ok((session, injection)),
-        Err(error) => {
-            if let Ok(pieces) = session.pieces() {
-                let _ = pieces.remove();
-            }
-            Err(error)
-        }
-    }
-}
-
-fn unpacked(
-    options: &RecordOptions,
-    session: &Session,
-) -> Result<Option<std::path::PathBuf>, LaunchError> {
-    if options.without_hook {
-        return Ok(None);
-    }
-    let folder = session.sockets_dir().join("hook");
-    unpack_hook(&folder).map_err(LaunchError::at(&folder))?;
-    Ok(Some(folder))
 }
 
 struct Recording {
@@ -130,7 +69,8 @@ struct Recording {
 }
 
 impl Recording {
-    fn new(options: &RecordOptions, session: Session, root: u32, otlp: Option<Otlp>) -> Self {
+    fn new(options: &RecordOptions, recorder: start::Recorder, root: u32) -> Self {
+        let start::Recorder { session, otlp } = recorder;
         Self {
             plan: Plan::of(options),
             mode: options.mode,

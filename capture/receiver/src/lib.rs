@@ -23,6 +23,7 @@ mod spool;
 mod stats;
 mod tee;
 
+pub use content::FinishedRequest;
 pub use environment::{
     ChildSettings, Environment, Installed, PythonLaunch, PythonRequirement, SystemInstalled,
     TelemetryPlan,

@@ -13,6 +13,8 @@ pub struct ReceiverOptions {
     pub spool_folder: PathBuf,
     /// Which spans are kept.
     pub keep: Keep,
+    /// Whether [`Receiver::take_requests`](crate::Receiver::take_requests) is wanted.
+    pub watches_requests: bool,
     /// Where exports are sent on to.
     pub upstreams: Upstreams,
     /// Bounds of memory, disk and time.
@@ -25,6 +27,7 @@ impl ReceiverOptions {
         Self {
             spool_folder: spool_folder.into(),
             keep: Keep::All,
+            watches_requests: false,
             upstreams: Upstreams::default(),
             limits: Limits::default(),
         }

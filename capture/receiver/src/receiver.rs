@@ -12,6 +12,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
+use crate::content::FinishedRequest;
 use crate::error::ReceiverError;
 use crate::intake::{Intake, serve};
 use crate::options::ReceiverOptions;
@@ -65,7 +66,7 @@ impl Receiver {
     /// When there is no port or thread to be had, the spool folder cannot be written to, or an
     /// upstream endpoint cannot be used. That an endpoint does not answer is no error.
     pub fn start(options: ReceiverOptions) -> Result<Self, ReceiverError> {
-        let ReceiverOptions { spool_folder, keep, upstreams, limits } = options;
+        let ReceiverOptions { spool_folder, keep, watches_requests, upstreams, limits } = options;
         let system = |what| move |source| ReceiverError::System { what, source };
         probe(&spool_folder)
             .map_err(|source| ReceiverError::Spool { path: spool_folder.clone(), source })?;
@@ -115,7 +116,8 @@ impl Receiver {
         }
         let kept_queues = queues.iter().flatten().cloned().collect();
         let (drain, room) = (limits.drain, Arc::new(Semaphore::new(limits.connections)));
-        let intake = Arc::new(Intake::new(limits, Arc::clone(&counted), spool, queues));
+        let intake = Intake::new(limits, Arc::clone(&counted), spool, queues, watches_requests);
+        let intake = Arc::new(intake);
         let connections = Arc::new(GracefulShutdown::new());
         let accepting = [grpc_listener, http_listener].map(|listener| {
             let connections = Arc::clone(&connections);
@@ -163,6 +165,13 @@ impl Receiver {
     pub fn whole_files(&self) -> Vec<PathBuf> {
         let Some(running) = &self.running else { return Vec::new() };
         running.runtime.block_on(running.intake.turn())
+    }
+
+    /// The requests that spans told of since the last call, with
+    /// [`ReceiverOptions::watches_requests`]; none without. Of more than 65,536 between two calls
+    /// the first are told.
+    pub fn take_requests(&self) -> Vec<FinishedRequest> {
+        self.running.as_ref().map_or_else(Vec::new, |running| running.intake.take_requests())
     }
 
     /// Takes no more exports, waits a bounded time for what is to be sent on, and ends.

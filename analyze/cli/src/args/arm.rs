@@ -10,13 +10,15 @@ use super::record::WhatToRecord;
 /// Run a command with a flight recorder
 ///
 /// Keeps the last seconds of GPU work in a ring, and makes a capture of them when asked: by
-/// `underspan record --pid`, by touching a file, by a request on loopback, or by the end of the
-/// command with an error. With --dormant nothing is recorded before that.
+/// `underspan record --pid`, by touching a file, by a request on loopback, by requests to the
+/// server that are too slow, or by the end of the command with an error. With --dormant nothing is
+/// recorded before that.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 EXAMPLES
   underspan arm -- vllm serve MODEL
   underspan arm --last 60s --http 9911 -o slow.uspan -- python3 server.py
+  underspan arm --slower-than 2s --slo ttft=500ms,e2e=5s -- vllm serve MODEL
   underspan arm --dormant --trigger-file /run/slow --duration 5s -- python3 server.py")]
 pub(crate) struct ArmArgs {
     /// Files to write: a number is added [default: capture.uspan]
@@ -42,6 +44,18 @@ pub(crate) struct ArmArgs {
     /// Make a capture on POST /dump to this port of 127.0.0.1; 0 for any
     #[arg(long, value_name = "PORT")]
     pub(crate) http: Option<u16>,
+
+    /// Make a capture when a request to the server takes longer; needs its OpenTelemetry spans
+    #[arg(long, value_parser = parse_duration, value_name = "TIME", conflicts_with = "no_otlp")]
+    pub(crate) slower_than: Option<Duration>,
+
+    /// Make a capture when too many requests of the last minute exceed a limit: ttft, itl, e2e
+    #[arg(long, value_name = "LIMITS", conflicts_with = "no_otlp")]
+    pub(crate) slo: Option<String>,
+
+    /// Share of requests that has to keep the limits of --slo
+    #[arg(long, value_name = "PERCENT", default_value_t = 99.0, requires = "slo")]
+    pub(crate) target: f64,
 
     #[command(flatten)]
     pub(crate) what: WhatToRecord,

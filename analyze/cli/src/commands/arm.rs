@@ -1,9 +1,13 @@
 //! `underspan arm`.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
-use underspan_launcher::{ArmOptions, Mode, Observer, Pieces, ProcessTree, RecordOptions};
+use underspan_detectors::{Measure, Objective};
+use underspan_launcher::{
+    ArmOptions, Mode, Observer, Pieces, ProcessTree, RecordOptions, RequestLimits, RequestObjective,
+};
 
 use super::record::finish;
 use crate::args::ArmArgs;
@@ -28,9 +32,29 @@ pub(super) fn run(args: &ArmArgs) -> Result<Outcome> {
         },
         trigger_file: args.trigger_file.clone(),
         http_port: args.http,
+        requests: limits(args)?,
     };
     let recorded = underspan_launcher::arm(&options, &mut Watcher { output })?;
     Ok(Outcome::Ending(recorded.ending))
+}
+
+/// What requests have to keep.
+fn limits(args: &ArmArgs) -> Result<RequestLimits> {
+    let objective =
+        args.slo.as_deref().map(|slo| Objective::parse(slo, args.target)).transpose()?;
+    let objective = objective.map(|objective| {
+        let limit = |wanted: Measure| {
+            let found = objective.limits.iter().find(|(measure, _)| *measure == wanted);
+            found.map(|(_, limit_ns)| Duration::from_nanos(*limit_ns))
+        };
+        RequestObjective {
+            e2e: limit(Measure::E2e),
+            ttft: limit(Measure::Ttft),
+            itl: limit(Measure::Itl),
+            target: objective.target,
+        }
+    });
+    Ok(RequestLimits { slower_than: args.slower_than, objective })
 }
 
 /// Makes a capture of each trigger.

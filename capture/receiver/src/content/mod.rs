@@ -5,12 +5,15 @@
 
 mod json;
 mod protobuf;
+mod requests;
 mod schema;
 mod transcode;
 mod wire;
 
 use crate::signal::Signal;
 
+pub use requests::FinishedRequest;
+pub(crate) use requests::requests;
 pub(crate) use transcode::json_to_protobuf;
 use wire::{Field, Fields};
 

@@ -8,7 +8,7 @@ mod http;
 mod serve;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use hyper::HeaderMap;
@@ -17,7 +17,7 @@ pub(crate) use compression::{Compression, inflate_again};
 pub(crate) use grpc::{CONTENT_TYPE_GRPC, GRPC_ENCODING, GRPC_MESSAGE, GRPC_STATUS, PREFIX_BYTES};
 pub(crate) use serve::serve;
 
-use crate::content::Encoding;
+use crate::content::{Encoding, FinishedRequest, requests};
 use crate::options::Limits;
 use crate::signal::Signal;
 use crate::spool::Spool;
@@ -54,7 +54,12 @@ pub(crate) struct Intake {
     spool: Spool,
     queues: [Option<Arc<Queue>>; 3],
     budget: Arc<Budget>,
+    /// Requests that nobody asked for yet; `None` when nobody will.
+    finished: Option<Mutex<Vec<FinishedRequest>>>,
 }
+
+/// Requests that are kept for whoever asks.
+const MOST_FINISHED: usize = 1 << 16;
 
 impl Intake {
     pub(crate) fn new(
@@ -62,9 +67,11 @@ impl Intake {
         counted: Arc<Counted>,
         spool: Spool,
         queues: [Option<Arc<Queue>>; 3],
+        watches_requests: bool,
     ) -> Self {
         let budget = Arc::new(Budget::new(limits.in_flight_bytes));
-        Self { limits, counted, spool, queues, budget }
+        let finished = watches_requests.then(Mutex::default);
+        Self { limits, counted, spool, queues, budget, finished }
     }
 
     /// Keeps no more spans.
@@ -75,6 +82,20 @@ impl Intake {
     /// Begins new files; the whole ones.
     pub(crate) async fn turn(&self) -> Vec<PathBuf> {
         self.spool.turn().await
+    }
+
+    /// The requests since the last call.
+    pub(crate) fn take_requests(&self) -> Vec<FinishedRequest> {
+        let Some(finished) = &self.finished else { return Vec::new() };
+        std::mem::take(&mut *finished.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn note_requests(&self, payload: &[u8], encoding: Encoding) {
+        let Some(finished) = &self.finished else { return };
+        let new = requests(payload, encoding);
+        let mut finished = finished.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = MOST_FINISHED.saturating_sub(finished.len());
+        finished.extend(new.into_iter().take(room));
     }
 
     /// Takes an export: hands it over to be sent on, and returns when its spans are kept.
@@ -99,6 +120,7 @@ impl Intake {
             });
         }
         if signal == Signal::Traces && n_items > 0 {
+            self.note_requests(&payload, encoding);
             self.spool.keep(encoding, payload, n_items).await;
         }
     }
