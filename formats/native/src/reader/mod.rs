@@ -1,5 +1,6 @@
 //! Reading: the chunks of a file, found by scanning, decoded on demand.
 
+mod chunkwise;
 mod dictionaries;
 mod end;
 mod fault;

@@ -76,7 +76,7 @@ impl<T: Table + Default> RowScratch<T> {
 
 /// Decodes the columns at the positions `columns` of one chunk into `table`; the others become
 /// empty.
-fn decode_columns(
+pub(super) fn decode_columns(
     reader: &Reader,
     entry: &ChunkEntry,
     columns: &[usize],

@@ -12,6 +12,7 @@ use underspan_model::{
 };
 use underspan_native::{ReadOptions, Reader, WriteOptions};
 
+use super::stream::{can_stream, stream};
 use super::weigh::{Way, Weight, available_bytes, way, weigh};
 
 /// What became of the pieces.
@@ -28,14 +29,19 @@ pub(crate) struct Gathered {
 pub(crate) fn gather(pieces: &Pieces, processes: &ProcessTree, output: &Path) -> Result<Gathered> {
     let weight = weigh(pieces);
     match way(pieces, weight, available_bytes()) {
-        Way::Join => {}
-        Way::Move => return moved(pieces, output, weight),
-        Way::Elsewhere(needed) => bail!(
+        Way::Join => join(pieces, processes, output),
+        Way::Move => moved(pieces, output, weight),
+        Way::Stream(_) if can_stream(pieces) => streamed(pieces, processes, output),
+        Way::Stream(needed) => bail!(
             "joining {} rows takes about {} of memory, more than can be spared here",
             weight.n_rows,
             Bytes::new(needed)
         ),
     }
+}
+
+/// Joins them in memory.
+pub(super) fn join(pieces: &Pieces, processes: &ProcessTree, output: &Path) -> Result<Gathered> {
     let mut inputs = pieces.captures.clone();
     for ring in &pieces.rings {
         inputs.extend(joined_ring(ring, &pieces.folder)?);
@@ -43,27 +49,43 @@ pub(crate) fn gather(pieces: &Pieces, processes: &ProcessTree, output: &Path) ->
     inputs.extend(pieces.others.iter().cloned());
     let (mut timeline, failed) = import_all(inputs)?;
     for (path, reason) in failed {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        timeline.problems.record(ProblemKind::UnreadableFile, &name, 1, || reason);
+        note_failed(&mut timeline, &path, &reason);
     }
     if let Some((start_ns, end_ns)) = pieces.stretch {
         timeline.keep_between(start_ns, end_ns);
     }
     name_processes(&mut timeline, processes);
-    let written_bytes = write_whole(output, &timeline)?;
-    let mut pids: Vec<_> = timeline.dimensions.processes.pid.clone();
-    pids.sort_unstable();
-    pids.dedup();
-    Ok(Gathered {
-        n_events: timeline.event_count(),
-        n_processes: pids.len(),
-        n_lost: n_lost(&timeline.problems),
-        written_bytes,
-        trust: timeline.problems.trust(),
-    })
+    let written_bytes = whole_or_nothing(output, |beside| {
+        underspan_native::write_timeline(beside, &timeline, &WriteOptions::default())?;
+        Ok(std::fs::metadata(beside)?.len())
+    })?;
+    Ok(Gathered::of(&timeline, timeline.event_count(), written_bytes))
+}
+
+/// Joins them from file to file.
+fn streamed(pieces: &Pieces, processes: &ProcessTree, output: &Path) -> Result<Gathered> {
+    let streamed = whole_or_nothing(output, |beside| stream(pieces, processes, beside))?;
+    Ok(Gathered::of(&streamed.head, streamed.n_events, streamed.bytes))
+}
+
+/// Counts a file that cannot be read.
+pub(super) fn note_failed(timeline: &mut Timeline, path: &Path, reason: &str) {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    timeline.problems.record(ProblemKind::UnreadableFile, &name, 1, || reason.to_owned());
 }
 
 impl Gathered {
+    fn of(timeline: &Timeline, n_events: u64, written_bytes: u64) -> Self {
+        let pids: HashSet<i64> = timeline.dimensions.processes.pid.iter().copied().collect();
+        Self {
+            n_events,
+            n_processes: pids.len(),
+            n_lost: n_lost(&timeline.problems),
+            written_bytes,
+            trust: timeline.problems.trust(),
+        }
+    }
+
     /// One line for a person.
     pub(crate) fn summary(&self, output: &Path) -> String {
         format!(
@@ -103,7 +125,7 @@ fn n_lost(problems: &ProblemLedger) -> u64 {
 }
 
 /// Reads everything that can be read; answers what could not, and why.
-fn import_all(mut inputs: Vec<PathBuf>) -> Result<(Timeline, Vec<(PathBuf, String)>)> {
+pub(super) fn import_all(mut inputs: Vec<PathBuf>) -> Result<(Timeline, Vec<(PathBuf, String)>)> {
     let mut failed: Vec<(PathBuf, String)> = Vec::new();
     // A process that was killed before its first flush leaves an empty file.
     inputs.retain(|path| std::fs::metadata(path).is_ok_and(|file| file.len() > 0));
@@ -126,7 +148,7 @@ fn import_all(mut inputs: Vec<PathBuf>) -> Result<(Timeline, Vec<(PathBuf, Strin
 }
 
 /// The segments of a ring as one file; none when there are no segments.
-fn joined_ring(ring: &Path, folder: &Path) -> Result<Option<PathBuf>> {
+pub(super) fn joined_ring(ring: &Path, folder: &Path) -> Result<Option<PathBuf>> {
     let segments = Pieces::segments(ring)?;
     if segments.is_empty() {
         return Ok(None);
@@ -140,7 +162,7 @@ fn joined_ring(ring: &Path, folder: &Path) -> Result<Option<PathBuf>> {
 }
 
 /// Fills in names and parents, and adds the processes that connect the recorded ones.
-fn name_processes(timeline: &mut Timeline, tree: &ProcessTree) {
+pub(super) fn name_processes(timeline: &mut Timeline, tree: &ProcessTree) {
     let mut known = HashSet::new();
     for at in 0..timeline.dimensions.processes.len() {
         let pid = timeline.dimensions.processes.pid[at];
@@ -178,17 +200,14 @@ fn name_processes(timeline: &mut Timeline, tree: &ProcessTree) {
 }
 
 /// Writes beside `output` and renames: a capture is there as a whole or not at all.
-fn write_whole(output: &Path, timeline: &Timeline) -> Result<u64> {
+fn whole_or_nothing<T>(output: &Path, write: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
     let mut beside = output.as_os_str().to_owned();
     beside.push(".incomplete");
     let beside = PathBuf::from(beside);
-    let written = underspan_native::write_timeline(&beside, timeline, &WriteOptions::default())
-        .map_err(anyhow::Error::from)
-        .and_then(|_| {
-            let bytes = std::fs::metadata(&beside)?.len();
-            std::fs::rename(&beside, output)?;
-            Ok(bytes)
-        });
+    let written = write(&beside).and_then(|written| {
+        std::fs::rename(&beside, output)?;
+        Ok(written)
+    });
     if written.is_err() {
         let _ = std::fs::remove_file(&beside);
     }

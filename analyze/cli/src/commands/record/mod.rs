@@ -2,6 +2,7 @@
 
 mod gather;
 mod progress;
+mod stream;
 mod weigh;
 
 use std::path::{Path, PathBuf};

@@ -26,8 +26,8 @@ pub(super) enum Way {
     Join,
     /// The only capture is the whole.
     Move,
-    /// Not here: it would take this much memory, in bytes.
-    Elsewhere(u64),
+    /// From file to file: in memory it would take this much, in bytes.
+    Stream(u64),
 }
 
 /// Adds up what is known without reading rows.
@@ -59,7 +59,7 @@ pub(super) fn way(pieces: &Pieces, weight: Weight, available_bytes: u64) -> Way 
     let is_too_much = needed > available_bytes / 2;
     match (is_alone, is_too_much) {
         (true, _) if is_too_much || weight.bytes >= MOVE_FROM_BYTES => Way::Move,
-        (_, true) => Way::Elsewhere(needed),
+        (_, true) => Way::Stream(needed),
         _ => Way::Join,
     }
 }
@@ -77,17 +77,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn large_captures_are_moved_or_left_for_a_larger_machine() {
+    fn large_captures_are_moved_or_joined_from_file_to_file() {
         let pieces = |n: usize| Pieces { captures: vec!["a".into(); n], ..Pieces::default() };
         let heavy = Weight { n_rows: 1_000_000, bytes: 5_000_000 };
         assert_eq!(way(&pieces(1), heavy, 1 << 30), Way::Join);
         assert_eq!(way(&pieces(2), heavy, 1 << 30), Way::Join);
         assert_eq!(way(&pieces(1), heavy, 100 << 20), Way::Move);
-        assert_eq!(way(&pieces(2), heavy, 100 << 20), Way::Elsewhere(120_000_000));
+        assert_eq!(way(&pieces(2), heavy, 100 << 20), Way::Stream(120_000_000));
         let long = Weight { n_rows: 10, bytes: 64 << 20 };
         assert_eq!(way(&pieces(1), long, u64::MAX), Way::Move);
         let cut = Pieces { stretch: Some((0, 1)), ..pieces(1) };
-        assert_eq!(way(&cut, heavy, 100 << 20), Way::Elsewhere(120_000_000));
+        assert_eq!(way(&cut, heavy, 100 << 20), Way::Stream(120_000_000));
         assert!(available_bytes() > 0);
     }
 }
