@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-fn doctor(folder: &Path, words: &[&str], variables: &[(&str, &str)]) -> (i32, String) {
+pub(crate) fn doctor(folder: &Path, words: &[&str], variables: &[(&str, &str)]) -> (i32, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_underspan"))
         .arg("doctor")
         .args(words)
@@ -20,7 +20,7 @@ fn doctor(folder: &Path, words: &[&str], variables: &[(&str, &str)]) -> (i32, St
     (output.status.code().expect("it ends by itself"), text)
 }
 
-fn checks(folder: &Path, variables: &[(&str, &str)]) -> Vec<Value> {
+pub(crate) fn checks(folder: &Path, variables: &[(&str, &str)]) -> Vec<Value> {
     let (code, text) = doctor(folder, &["--json"], variables);
     assert_eq!(code, 0, "{text}");
     let answer: Value = serde_json::from_str(&text).expect("JSON");
@@ -28,7 +28,7 @@ fn checks(folder: &Path, variables: &[(&str, &str)]) -> Vec<Value> {
     answer["checks"].as_array().expect("a list").clone()
 }
 
-fn of<'a>(checks: &'a [Value], id: &str) -> Vec<&'a Value> {
+pub(crate) fn of<'a>(checks: &'a [Value], id: &str) -> Vec<&'a Value> {
     checks.iter().filter(|check| check["id"] == id).collect()
 }
 

@@ -4,3 +4,4 @@ mod doctor;
 mod nvml;
 #[path = "../support/mod.rs"]
 mod support;
+mod wheels;
