@@ -3,30 +3,16 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::Value;
 use tempfile::TempDir;
 use underspan_import::{ImportOptions, NoProgress, import_paths};
 use underspan_model::tables::{Phase, Rung, StepKind};
 use underspan_model::{ClockDomain, StringId, Timeline};
+use underspan_tests::python::{python, unittests};
 
 fn engines() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("engines")
-}
-
-/// `python3`, when it is there and new enough for the hook.
-#[expect(clippy::print_stdout, reason = "a test that skips says so")]
-fn python() -> Option<Command> {
-    let mut probe = Command::new("python3");
-    probe.args(["-c", "import sys; sys.exit(sys.version_info < (3, 8))"]);
-    if probe.status().is_ok_and(|status| status.success()) {
-        let mut python = Command::new("python3");
-        python.env("PYTHONDONTWRITEBYTECODE", "1").current_dir(engines());
-        return Some(python);
-    }
-    println!("skipped: python3 3.8 or later is absent");
-    None
 }
 
 /// Runs a stand-in engine under the hook and imports what the hook left.
@@ -34,7 +20,7 @@ fn run(engine: &str, arguments: &[&str]) -> Option<(TempDir, Timeline)> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let hook = engines().join("../../capture/hook");
     let path = std::env::join_paths([hook, engines().join("standin")]).expect("a search path");
-    let output = python()?
+    let output = python(&engines())?
         .arg("drive_standin.py")
         .arg(engine)
         .arg(folder.path())
@@ -177,24 +163,17 @@ fn every_member_of_every_step_of_the_other_stand_ins() {
     }
 }
 
-fn unittests(module: &str) {
-    let Some(mut python) = python() else { return };
-    let output = python.args(["-m", "unittest", module]).output().expect("python3 starts");
-    let report = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{module} fails:\n{report}");
-}
-
 #[test]
 fn the_hook_passes_its_tests_in_stand_in_engines() {
-    unittests("test_standin");
+    unittests(&engines(), "test_standin");
 }
 
 #[test]
 fn the_hook_passes_its_tests_of_failures() {
-    unittests("test_failures");
+    unittests(&engines(), "test_failures");
 }
 
 #[test]
 fn the_hook_passes_its_tests_with_a_collector() {
-    unittests("test_collector");
+    unittests(&engines(), "test_collector");
 }

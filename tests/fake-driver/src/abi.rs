@@ -289,7 +289,7 @@ fn with<T>(body: impl FnOnce(&mut crate::device::Device) -> Result<T, Fault>) ->
     body(&mut device).map_err(number)
 }
 
-fn ready<T>(value: T) -> Result<T, c_int> {
+pub(crate) fn ready<T>(value: T) -> Result<T, c_int> {
     if device().is_some() { Ok(value) } else { Err(NOT_INITIALIZED) }
 }
 
@@ -303,7 +303,7 @@ fn code(outcome: Result<(), c_int>) -> c_int {
 
 /// # Safety
 /// `place` is null or writable.
-unsafe fn put<T>(place: *mut T, value: impl FnOnce() -> Result<T, c_int>) -> c_int {
+pub(crate) unsafe fn put<T>(place: *mut T, value: impl FnOnce() -> Result<T, c_int>) -> c_int {
     if place.is_null() {
         return INVALID_VALUE;
     }
@@ -317,7 +317,7 @@ unsafe fn put<T>(place: *mut T, value: impl FnOnce() -> Result<T, c_int>) -> c_i
     }
 }
 
-fn handle(id: u64) -> Handle {
+pub(crate) fn handle(id: u64) -> Handle {
     ptr::without_provenance_mut(usize::try_from(id).unwrap_or(0))
 }
 

@@ -26,6 +26,7 @@ pub const FLOORS: &[(&str, u8)] = &[
     ("fake-cupti", 5),
     ("fake-driver", 6),
     ("cupti-conformance", 5),
+    ("gpu-workload", 7),
     ("underspan-tests", 7),
 ];
 

@@ -21,6 +21,7 @@ const UNSAFE_ALLOWED: &[&str] = &[
     "tests/fake-cupti/",
     "tests/fake-driver/",
     "tests/cupti-conformance/",
+    "tests/gpu-workload/",
 ];
 
 /// Whether a file is longer than a person reads in one go. Generated files say so on their first
