@@ -230,8 +230,12 @@ impl Host {
         for node in 1..=n_nodes {
             let layer = CString::new(format!("layer {node}")).expect("no NUL");
             // SAFETY: null, or the collector wrote functions of these types into the tables.
-            let (push, pop): (Option<PushRange>, Option<PopRange>) =
-                unsafe { (transmute(CORE[9]), transmute(CORE[11])) };
+            let (push, pop) = unsafe {
+                (
+                    transmute::<*const c_void, Option<PushRange>>(CORE[9]),
+                    transmute::<*const c_void, Option<PopRange>>(CORE[11]),
+                )
+            };
             push.map(|push| push(layer.as_ptr()));
             self.gpu().graph_event(ResourceCallback::GRAPHNODE_CREATED, &data(node, 0));
             pop.map(|pop| pop());
