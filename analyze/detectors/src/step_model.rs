@@ -20,11 +20,12 @@ pub(crate) struct StepModel {
 }
 
 impl StepModel {
-    /// Fits the model; `None` when too few steps only decode.
+    /// Fits the model; `None` when there are too few steps.
     pub(crate) fn fit(case: &Case<'_>) -> Option<Self> {
         let mut by_size: Vec<Vec<f64>> = vec![Vec::new(); 64];
+        let few = few_tokens(case);
         for step in 0..case.facts.len() {
-            if case.prefill_tokens(step) == 0 && case.decode_requests(step) > 0 {
+            if case.prefill_tokens(step) <= few && case.members(step) > 0 {
                 let size = bucket(case.decode_requests(step));
                 by_size[size].push(case.step_ns(step) as f64);
             }
@@ -68,6 +69,16 @@ impl StepModel {
             .min_by_key(|at| at.abs_diff(size));
         near.map_or(self.decode_any_ns, |at| self.decode_ns[at])
     }
+}
+
+/// Prompt tokens up to which a step counts as one that only decodes: none, or where next to every
+/// step of a busy server holds prompts, as many as the half of the steps with the fewest have.
+fn few_tokens(case: &Case<'_>) -> u64 {
+    let steps = (0..case.facts.len()).filter(|step| case.members(*step) > 0);
+    let mut tokens: Vec<u64> = steps.map(|step| case.prefill_tokens(step)).collect();
+    tokens.sort_unstable();
+    let n_without = tokens.partition_point(|tokens| *tokens == 0);
+    if n_without >= STEPS_MIN { 0 } else { tokens.get(tokens.len() / 2).copied().unwrap_or(0) }
 }
 
 fn bucket(n: u64) -> usize {
