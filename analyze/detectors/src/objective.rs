@@ -48,22 +48,23 @@ pub struct Objective {
 pub struct Attainment {
     /// The objective.
     pub objective: Objective,
-    /// Requests that were looked at: those of which every limited measure is known.
+    /// Requests that were looked at: those of which every limited measure is known, measures that
+    /// are known of no request left out.
     pub n: usize,
     /// Of which failed or broke a limit.
     pub n_missed: usize,
-    /// Share of requests that kept all limits.
-    pub share: f64,
-    /// By limit: share of requests that kept it.
-    pub by_measure: Vec<(Measure, f64)>,
+    /// Share of requests that kept all limits; `None` when none could be looked at.
+    pub share: Option<f64>,
+    /// By limit: share of requests that kept it; `None` where no request says the measure.
+    pub by_measure: Vec<(Measure, Option<f64>)>,
     /// Requests per second that kept all limits.
     pub goodput_per_s: f64,
     /// Apdex with the end-to-end limit as its threshold: satisfied within it, tolerating within
     /// four times; `None` without such a limit.
     pub apdex: Option<f64>,
     /// How many times faster than allowed the error budget burns; 14.4 uses up the budget of
-    /// thirty days in two.
-    pub burn_rate: f64,
+    /// thirty days in two; `None` when no request could be looked at.
+    pub burn_rate: Option<f64>,
     /// Time in which the budget of thirty days is used up at this rate, in hours; `None` when it
     /// is not.
     pub budget_lasts_hours: Option<f64>,
@@ -107,25 +108,39 @@ impl Objective {
 
     /// How the requests of a case stand.
     pub fn attainment(&self, case: &Case<'_>) -> Attainment {
-        let requests = case.requests.requests.iter().filter(|r| !r.chain.is_empty());
-        let known: Vec<(&Request, Vec<u64>)> = requests
-            .filter_map(|request| {
-                let values: Option<Vec<u64>> =
-                    self.limits.iter().map(|(measure, _)| measure.of(request)).collect();
-                Some((request, values?))
+        let all: Vec<(&Request, Vec<Option<u64>>)> = case
+            .requests
+            .requests
+            .iter()
+            .filter(|request| !request.chain.is_empty())
+            .map(|request| {
+                (request, self.limits.iter().map(|(measure, _)| measure.of(request)).collect())
+            })
+            .collect();
+        // A limit on what this server does not say judges nothing.
+        let is_said: Vec<bool> = (0..self.limits.len())
+            .map(|at| all.iter().any(|(_, values)| values[at].is_some()))
+            .collect();
+        let judges = |at: &usize| is_said[*at];
+        let known: Vec<(&Request, Vec<Option<u64>>)> = all
+            .into_iter()
+            .filter(|(_, values)| {
+                let mut judging = (0..values.len()).filter(judges).peekable();
+                judging.peek().is_some() && judging.all(|at| values[at].is_some())
             })
             .collect();
         let n = known.len();
-        let kept = |at: usize, values: &[u64]| values[at] <= self.limits[at].1;
-        let share_of = |count: usize| count as f64 / n.max(1) as f64;
+        let kept = |at: usize, values: &[Option<u64>]| values[at] <= Some(self.limits[at].1);
+        let share_of = |count: usize| (n > 0).then(|| count as f64 / n as f64);
         let n_good = known
             .iter()
             .filter(|(request, values)| {
-                !request.is_error && (0..values.len()).all(|at| kept(at, values))
+                !request.is_error && (0..values.len()).filter(judges).all(|at| kept(at, values))
             })
             .count();
         let by_measure = self.limits.iter().enumerate().map(|(at, (measure, _))| {
-            (*measure, share_of(known.iter().filter(|(_, values)| kept(at, values)).count()))
+            let n_kept = known.iter().filter(|(_, values)| kept(at, values)).count();
+            (*measure, share_of(n_kept).filter(|_| is_said[at]))
         });
         let start = known.iter().map(|(request, _)| request.interval.start()).min();
         let end = known.iter().map(|(request, _)| request.interval.end()).max();
@@ -140,7 +155,7 @@ impl Objective {
             (satisfied as f64 + (tolerating - satisfied) as f64 / 2.0) / n as f64
         });
         let share = share_of(n_good);
-        let burn_rate = (1.0 - share) / (1.0 - self.target);
+        let burn_rate = share.map(|share| (1.0 - share) / (1.0 - self.target));
         Attainment {
             objective: self.clone(),
             n,
@@ -150,7 +165,7 @@ impl Objective {
             goodput_per_s: n_good as f64 / (window_ns.max(1) as f64 / 1e9),
             apdex,
             burn_rate,
-            budget_lasts_hours: (burn_rate > 0.0).then(|| 30.0 * 24.0 / burn_rate),
+            budget_lasts_hours: burn_rate.filter(|rate| *rate > 0.0).map(|rate| 30.0 * 24.0 / rate),
         }
     }
 }

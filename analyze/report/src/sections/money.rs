@@ -47,22 +47,34 @@ pub(crate) fn slo(document: &mut Document, attainment: &Attainment) {
         .zip(&attainment.by_measure)
         .map(|((measure, limit), (_, kept))| {
             let limit = DurationNs::from_ns(*limit);
-            format!("{} within {limit}: {} of the requests.", measure.as_str(), percent(*kept))
+            match kept {
+                Some(kept) => {
+                    let kept = percent(*kept);
+                    format!("{} within {limit}: {kept} of the requests.", measure.as_str())
+                }
+                None => {
+                    format!(
+                        "{} within {limit}: no request says how long it took.",
+                        measure.as_str()
+                    )
+                }
+            }
         })
         .collect();
     document.list(limits);
+    let Some((share, burn_rate)) = attainment.share.zip(attainment.burn_rate) else { return };
     let target = attainment.objective.target;
     let apdex = attainment.apdex.map_or(String::new(), |apdex| format!(" Apdex {apdex:.2}."));
     let burn = match attainment.budget_lasts_hours {
-        Some(hours) if attainment.burn_rate > 1.0 => format!(
+        Some(hours) if burn_rate > 1.0 => format!(
             " The error budget burns {:.1} times as fast as allowed: that of 30 days is gone in {:.0} h.",
-            attainment.burn_rate, hours
+            burn_rate, hours
         ),
         _ => " The error budget holds.".to_owned(),
     };
     document.paragraph(format!(
         "All limits: {} of {} requests ({} wanted), {:.2} requests a second.{apdex}{burn}",
-        percent(attainment.share),
+        percent(share),
         attainment.n,
         percent(target),
         attainment.goodput_per_s
