@@ -3,7 +3,7 @@
 use underspan_engine::{Analysis, DeviceOccupancy, IdleClass, WorkClass};
 use underspan_model::{DurationNs, Interval, Timeline, TimestampNs};
 
-use super::{idle, percent};
+use super::{counted, idle, percent};
 use crate::document::Document;
 use crate::kernel_name::short_kernel_name;
 use crate::stats::gap_meaning;
@@ -34,12 +34,16 @@ fn busy(timeline: &Timeline, device: &DeviceOccupancy) -> String {
     let label = timeline.dimensions.device_label(device.device);
     let window = device.window.duration();
     let share = device.busy.as_ns() as f64 / window.as_ns().max(1) as f64;
+    let transfers = match device.n_memcpys + device.n_memsets {
+        0 => String::new(),
+        1 => " and 1 copy or fill".to_owned(),
+        n => format!(" and {n} copies and fills"),
+    };
     format!(
-        "Device {label} worked {} of {window} ({}), in {} kernels and {} copies and fills.",
+        "Device {label} worked {} of {window} ({}), in {}{transfers}.",
         device.busy,
         percent(share),
-        device.n_kernels,
-        device.n_memcpys + device.n_memsets,
+        counted(device.n_kernels, "kernel"),
     )
 }
 
