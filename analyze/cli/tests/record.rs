@@ -7,7 +7,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 
 use support::{Bench, built, compiled, processes, server, stderr};
-use underspan_model::{NONE_U32, ProblemKind, Trust};
+use underspan_model::{NONE_U32, NONE_U64, ProblemKind, Trust};
 use underspan_native::read_timeline;
 
 #[test]
@@ -49,6 +49,10 @@ fn exit_codes_pass_through() {
     assert!(capture.graph_launches.is_empty(), "node by node");
     let n_in_graphs = capture.kernels.graph_id.iter().filter(|id| **id != NONE_U32).count();
     assert!(n_in_graphs > 0 && n_in_graphs < capture.kernels.len());
+    let captured = &capture.dimensions.graph_nodes.graph_node_id;
+    let captured: std::collections::HashSet<_> = captured.iter().copied().collect();
+    let mut nodes = capture.kernels.graph_node_id.iter().filter(|node| **node != NONE_U64);
+    assert!(nodes.all(|node| captured.contains(node)), "where each node was captured");
     let not_found = bench.record(&["--force"], &["/nonexistent/program"]);
     assert_eq!(not_found.status.code(), Some(2));
     assert!(stderr(&not_found).contains("/nonexistent/program"), "{}", stderr(&not_found));

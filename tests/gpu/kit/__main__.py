@@ -43,6 +43,7 @@ def run(options, say=print, clock=time.monotonic):
     deadline = clock() + 60 * options.minutes
     kit = Underspan(programs, os.path.abspath(options.out), options.double, deadline, clock)
     kit.n_records = options.records
+    facts = machine.facts(kit)
     results = []
     for case in chosen:
         say("{}: {}".format(case.name, case.about))
@@ -52,7 +53,7 @@ def run(options, say=print, clock=time.monotonic):
         say("  " + result.line())
         results.append(result)
         # After every case: a run that is cut short still leaves what it found out.
-        report.write(options.out, machine.facts(kit), results)
+        report.write(options.out, facts, results)
     say(report.summary(results) + ": " + os.path.join(options.out, "results.md"))
     return 1 if any(result.has_failed for result in results) else 0
 

@@ -32,7 +32,6 @@ if __name__ == "__main__":
     deadline = time.monotonic() + 3
     while time.monotonic() < deadline:
         launch()
-    n_after = 0
     collector.ask("flush")
     between = collector.status()["records"]
     launch()

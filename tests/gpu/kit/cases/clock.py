@@ -4,7 +4,7 @@ import compare
 
 from .fidelity import AT_ITS_OWN_MOMENT
 
-SECONDS = 15
+SECONDS = 12
 
 
 def run(kit, result):

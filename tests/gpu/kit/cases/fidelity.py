@@ -2,7 +2,7 @@
 
 import compare
 
-SECONDS = 40
+SECONDS = 30
 STEPS = 60
 
 # Both stop and wait for the process's own moment: recording starts when the loop does.

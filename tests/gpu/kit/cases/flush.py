@@ -5,7 +5,7 @@ import compare
 from .fidelity import AT_ITS_OWN_MOMENT
 from .overhead import other_losses
 
-SECONDS = 35
+SECONDS = 30
 
 
 def run(kit, result):

@@ -5,7 +5,7 @@ import importlib.util
 import compare
 from report import Skip
 
-SECONDS = 40
+SECONDS = 30
 
 
 def run(kit, result):

@@ -4,7 +4,7 @@ import compare
 
 from .fidelity import AT_ITS_OWN_MOMENT
 
-SECONDS = 50
+SECONDS = 45
 NODES, REPLAYS = 300, 200
 
 

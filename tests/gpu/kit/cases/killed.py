@@ -6,7 +6,7 @@ import time
 
 from recording import Failed
 
-SECONDS = 20
+SECONDS = 15
 
 
 def run(kit, result):

@@ -3,7 +3,7 @@
 import compare
 from report import Skip
 
-SECONDS = 40
+SECONDS = 35
 
 
 def run(kit, result):

@@ -4,11 +4,12 @@ import compare
 
 from .fidelity import AT_ITS_OWN_MOMENT
 
-SECONDS = 160
+SECONDS = 150
 PAIRS = 5
 
-# Most that each may cost, as a share of the time per token and of the 99th percentile.
+# Most that each may cost, as a share of the time per token.
 MOST = {"lite": 0.02, "node": 0.08, "api": 0.12}
+# What the 99th percentile of a short block, and whole processes, differ by anyway.
 NOISE = 0.02
 
 
@@ -32,7 +33,7 @@ def armed(kit, result, kinds, mode, most):
     result.facts[what + "ITL p99"] = itl.text()
     if not kit.double:
         result.at_most(what + "time per token, % more", 100 * most, 100 * throughput.median)
-        result.at_most(what + "ITL p99, % more", 100 * most, 100 * itl.median)
+        result.at_most(what + "ITL p99, % more", 100 * (most + NOISE), 100 * itl.median)
     result.check(what + "losses", {}, other_losses(run))
 
 

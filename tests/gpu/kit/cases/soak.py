@@ -4,10 +4,10 @@ import compare
 
 from .fidelity import AT_ITS_OWN_MOMENT
 
-SECONDS = 60
+SECONDS = 120
 NODES = 2000
 # Time for opening the capture of all of it, which the recording must leave.
-AFTERWARDS = 40
+AFTERWARDS = 60
 
 
 def run(kit, result):

@@ -4,7 +4,7 @@ import compare
 
 from .fidelity import AT_ITS_OWN_MOMENT
 
-SECONDS = 15
+SECONDS = 12
 
 
 def run(kit, result):
@@ -14,7 +14,9 @@ def run(kit, result):
     result.check("kernels", truth["kernels"], sum(row["count"] for row in spins))
     devices = info["devices"].values()
     result.check("streams", truth["streams"], sum(len(device["streams"]) for device in devices))
-    result.check("kernels that overlap on one stream", 0, sum(device["same_stream_overlaps"] for device in devices))
+    # Copy engines and SMs are stamped apart, which leaves some tens of nanoseconds.
+    overlaps = [device["longest_same_stream_overlap_ns"] for device in devices]
+    result.at_most("longest overlap on one stream, ns", 1000, max(overlaps, default=0))
     for key, kind in (("to_device", "HtoD"), ("to_host", "DtoH")):
         copies = info["memcpy"].get(kind, {"count": 0, "bytes": 0})
         expected = [truth[key], truth[key] * truth["copy_bytes"]]

@@ -2,7 +2,7 @@
 
 import compare
 
-SECONDS = 30
+SECONDS = 25
 
 
 def run(kit, result):
