@@ -169,6 +169,11 @@ fn the_hook_passes_its_tests_in_stand_in_engines() {
 }
 
 #[test]
+fn the_hook_passes_its_tests_of_large_batches() {
+    unittests(&engines(), "test_members");
+}
+
+#[test]
 fn the_hook_passes_its_tests_of_failures() {
     unittests(&engines(), "test_failures");
 }

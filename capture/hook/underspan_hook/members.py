@@ -4,11 +4,9 @@ A step usually has the members of the step before, each further by the tokens it
 costs two comparisons and one sum, whatever its size, and is written as an empty delta.
 """
 
-import sys
-from array import array
 from operator import sub
 
-from . import wire
+from . import lanes, wire
 
 # A full description now and then bounds what damage to the file can cost.
 STEPS_PER_KEYFRAME = 4096
@@ -61,7 +59,7 @@ class BatchEncoder:
         self._next_handle = 1
         self._until_keyframe = 0
         self._drafted = {}
-        self._set_batch([], {}, [], [])
+        self._set_batch([], b"", 0, 0)
 
     def want_keyframe(self):
         """Makes the next step describe everything anew."""
@@ -75,16 +73,18 @@ class BatchEncoder:
         """The delta of a step with the members and own tokens of the step before, each further by
         those tokens; `None` when it is no such step. The caller knows that nothing else happened.
         """
-        if self._until_keyframe <= 0 or order != self.order or tokens != self.tokens:
+        if self._until_keyframe <= 0 or order != self.order:
             return None
-        return self._advance(_lanes_of(computed))
+        if _own(order, tokens) != self._own:
+            return None
+        return self._advance(lanes.number(lanes.row(computed)))
 
     def steady_by_length(self, order, lengths):
         """As `steady`, for an engine that gives lengths that include the step's own tokens and
         whose own tokens are known to be those of the step before."""
         if self._until_keyframe <= 0 or order != self.order:
             return None
-        return self._advance(_lanes_of(lengths) - self._token_lanes)
+        return self._advance(lanes.number(lanes.row(lengths)) - self._own_number)
 
     def observe(self, events):
         """Keeps what later steps need to know while nothing is recorded."""
@@ -96,55 +96,97 @@ class BatchEncoder:
 
     def encode(self, order, tokens, computed, events):
         """The delta of any step. `computed` goes with `order`."""
-        if len(order) != len(tokens):
-            raise ValueError("members and their tokens do not match")
+        own, now = _own(order, tokens), lanes.row(computed)
+        if len(own) != len(now):
+            raise ValueError("members and their computed tokens do not match")
         keyframe = self._until_keyframe <= 0
-        # Where each member should be by now.
-        expected = _values_of(self._lanes + self._token_lanes, len(self.order))
-        gone = self._gone(order, tokens, events)
+        gone, stayed, n_stayed = self._stayed(order, tokens, events)
+        # What a reader makes of the step before: where each of its members should be by now, and
+        # the tokens it has unless it is told otherwise.
+        expected, was_own = self._expected(), bytearray(self._own)
         if gone:
             self._remember_reached(gone, expected)
+            lanes.remove(expected, gone)
+            lanes.remove(was_own, gone)
         for request, prompt in events.new.items():
-            self._known.setdefault(request, _Known(prompt))
+            if request not in self._known:
+                self._known[request] = _Known(prompt)
 
         definitions = bytearray()
         changes = bytearray()
         if keyframe:
             self._start_over()
-            stayed, expected, was_own = [], [], []
-        else:
-            stayed, was_own = self.order, self._own
-            if gone:
-                stayed, was_own = stayed[:], was_own[:]
-                for at in reversed(gone):
-                    del stayed[at], expected[at], was_own[at]
-                changes += _list_operation(wire.OP_LEAVE, gone)
-        if list(tokens) == order:
-            own = list(tokens.values())
-        else:
-            own = list(map(tokens.__getitem__, order))
-        self._join_and_order(changes, definitions, order, own, computed, stayed, expected, was_own)
+            stayed, n_stayed = order[:], 0
+            expected, was_own = bytearray(), bytearray()
+        elif gone:
+            changes += _list_operation(wire.OP_LEAVE, gone)
+        if n_stayed is None:
+            # Some came in between, or the order is another.
+            joined = _others(order, stayed)
+            self._join(changes, definitions, order, joined, own, now)
+            places = _places(order, stayed + [order[at] for at in joined])
+            changes += _list_operation(wire.OP_ORDER, places)
+            expected = lanes.taken(expected + lanes.taken(now, joined), places)
+            was_own = lanes.taken(was_own + lanes.taken(own, joined), places)
+            stayed = order[:]
+        elif n_stayed < len(order):
+            joined = range(n_stayed, len(order))
+            self._join(changes, definitions, order, joined, own, now)
+            expected += now[n_stayed * lanes.WIDTH :]
+            was_own += own[n_stayed * lanes.WIDTH :]
+        own_number, now_number = lanes.number(own), lanes.number(now)
+        if own != was_own:
+            places = lanes.differing(own_number, lanes.number(was_own))
+            if len(places) * ALL_FROM >= len(order):
+                changes += wire.operation(wire.OP_TOKENS_ALL, own)
+            else:
+                changes += _pair_operation(wire.OP_TOKENS, places, own)
+        if now != expected:
+            places = lanes.differing(now_number, lanes.number(expected))
+            if len(places) * ALL_FROM >= len(order):
+                off = list(map(sub, computed, lanes.counts(expected)))
+                changes += wire.operation(wire.OP_COMPUTED_ALL, lanes.row_of_signed(off))
+            else:
+                changes += _pair_operation(wire.OP_COMPUTED, places, now)
         self._events(changes, definitions, order, events)
-        self._set_batch(order, tokens, own, computed)
+        self._set_batch(stayed, own, own_number, now_number)
         head = self._keyframe_head if keyframe else self._head
         self._until_keyframe = (STEPS_PER_KEYFRAME if keyframe else self._until_keyframe) - 1
         self._bound_memory()
-        return bytes(head + definitions + changes)
+        return b"".join((head, definitions, changes))
 
-    def _gone(self, order, tokens, events):
-        """Places of the members that are not in the step any more."""
+    def _stayed(self, order, tokens, events):
+        """Places of the members that are not in the step any more. Then, where the others lead the
+        step as they were, the step's members and how many of them stayed; otherwise those that
+        stayed, and `None`.
+
+        Names are kept from step to step as far as they can be: an engine sends the same ones in
+        new strings with each step, and to let go of hundreds of strings takes its time."""
         was = self.order
         # Those that ended or were stopped, when they explain the whole difference.
         if len(events.finished) + len(events.preempted) <= 16:
-            told = {r for r in (*events.finished, *events.preempted) if r in self.tokens}
-            places = sorted(map(was.index, told))
-            stayed = was[:]
-            for at in reversed(places):
-                del stayed[at]
-            if order[: len(stayed)] == stayed and not any(r in tokens for r in told):
-                return places
-        missing = self.tokens.keys() - tokens.keys()
-        return [at for at, request in enumerate(was) if request in missing] if missing else []
+            gone, stayed = [], was[:]
+            for request in {*events.finished, *events.preempted}:
+                if request in tokens:
+                    break
+                try:
+                    gone.append(was.index(request))
+                except ValueError:
+                    pass
+            else:
+                gone.sort()
+                for at in reversed(gone):
+                    del stayed[at]
+                n_stayed = len(stayed)
+                stayed += order[n_stayed:]
+                if stayed == order:
+                    return gone, stayed, n_stayed
+        gone = [at for at, request in enumerate(was) if request not in tokens]
+        stayed = [request for request in was if request in tokens]
+        n_stayed = len(stayed)
+        if order[:n_stayed] == stayed:
+            return gone, stayed + order[n_stayed:], n_stayed
+        return gone, stayed, None
 
     def encode_empty(self, events):
         """The delta of a step without a forward pass: the batch stays as it is."""
@@ -152,86 +194,56 @@ class BatchEncoder:
         definitions = bytearray()
         changes = bytearray()
         if keyframe:
-            reached = _values_of(self._lanes + self._token_lanes, len(self.order))
-            self._remember_reached(range(len(reached)), reached)
+            self._remember_reached(range(len(self.order)), self._expected())
             self._start_over()
-            self._set_batch([], {}, [], [])
+            self._set_batch([], b"", 0, 0)
             self._until_keyframe = STEPS_PER_KEYFRAME
         self._events(changes, definitions, self.order, events)
         self._until_keyframe -= 1
         head = self._keyframe_head if keyframe else self._head
         return bytes(head + definitions + changes)
 
-    def _join_and_order(
-        self, changes, definitions, order, own, computed, stayed, expected, was_own
-    ):
-        if stayed != order:
-            if order[: len(stayed)] == stayed:
-                joined = range(len(stayed), len(order))
-            else:
-                before = set(stayed)
-                joined = [at for at, request in enumerate(order) if request not in before]
-            body = bytearray(wire.varint(len(joined)))
-            for at in joined:
-                body += wire.varint(self._handle(order[at], definitions))
-                body += wire.varint(own[at])
-                body += wire.varint(computed[at])
-            if joined:
-                changes += wire.operation(wire.OP_JOIN, body)
-            stayed = stayed + [order[at] for at in joined]
-            expected = expected + [computed[at] for at in joined]
-            was_own = was_own + [own[at] for at in joined]
-            if stayed != order:
-                place = {request: at for at, request in enumerate(stayed)}
-                places = list(map(place.__getitem__, order))
-                changes += _list_operation(wire.OP_ORDER, places)
-                expected = [expected[at] for at in places]
-                was_own = [was_own[at] for at in places]
-        if own != was_own:
-            differing = [at for at, n in enumerate(own) if n != was_own[at]]
-            if len(differing) * ALL_FROM >= len(own):
-                changes += wire.operation(wire.OP_TOKENS_ALL, _packed("I", own))
-            else:
-                changes += _pair_operation(wire.OP_TOKENS, differing, own)
-        if computed != expected:
-            differing = [at for at, n in enumerate(computed) if n != expected[at]]
-            if len(differing) * ALL_FROM >= len(own):
-                difference = list(map(sub, computed, expected))
-                changes += wire.operation(wire.OP_COMPUTED_ALL, _packed("i", difference))
-            else:
-                changes += _pair_operation(wire.OP_COMPUTED, differing, computed)
+    def _join(self, changes, definitions, order, joined, own, now):
+        """Writes who came."""
+        if not joined:
+            return
+        numbers = [len(joined)]
+        for at in joined:
+            handle = self._handle(order[at], definitions)
+            numbers += (handle, lanes.count(own, at), lanes.count(now, at))
+        changes += wire.operation(wire.OP_JOIN, wire.varints(numbers))
 
     def _events(self, changes, definitions, order, events):
         if events.drafted != self._drafted:
             place = {request: at for at, request in enumerate(order)}
             pairs = [(place[r], n) for r, n in events.drafted.items() if r in place]
-            body = bytearray(wire.varint(len(pairs)))
-            for at, n in pairs:
-                body += wire.varint(at) + wire.varint(n)
-            changes += wire.operation(wire.OP_DRAFTED, body)
+            numbers = [len(pairs)]
+            for pair in pairs:
+                numbers += pair
+            changes += wire.operation(wire.OP_DRAFTED, wire.varints(numbers))
             self._drafted = dict(events.drafted)
         if events.preempted:
             handles = [self._handle(request, definitions) for request in events.preempted]
             changes += _list_operation(wire.OP_PREEMPTED, handles)
         if events.resumed:
-            body = bytearray(wire.varint(len(events.resumed)))
+            numbers = [len(events.resumed)]
             for request, target in events.resumed.items():
-                body += wire.varint(self._handle(request, definitions))
+                numbers.append(self._handle(request, definitions))
                 known = self._known[request]
                 known.target = max(known.target, known.reached if target is None else target)
-                body += wire.varint(known.target)
-            changes += wire.operation(wire.OP_RESUMED, body)
-        for op, requests in (
-            (wire.OP_FINISHED, events.finished),
-            (wire.OP_FORGET, events.forgotten),
-        ):
-            if requests:
-                handles = [self._handle(request, definitions) for request in requests]
-                changes += _list_operation(op, handles)
-                for request in requests:
-                    self._known.pop(request, None)
+                numbers.append(known.target)
+            changes += wire.operation(wire.OP_RESUMED, wire.varints(numbers))
+        if events.finished:
+            self._end(wire.OP_FINISHED, events.finished, changes, definitions)
+        if events.forgotten:
+            self._end(wire.OP_FORGET, events.forgotten, changes, definitions)
         if events.engine_step is not None:
             changes += wire.operation(wire.OP_ENGINE_STEP, wire.varint(events.engine_step))
+
+    def _end(self, op, requests, changes, definitions):
+        changes += _list_operation(op, [self._handle(r, definitions) for r in requests])
+        for request in requests:
+            del self._known[request]
 
     def _handle(self, request, definitions):
         known = self._known.get(request)
@@ -240,16 +252,15 @@ class BatchEncoder:
         if known.handle == 0:
             known.handle = self._next_handle
             self._next_handle += 1
-            numbers = (known.handle, known.prompt, known.target)
-            body = b"".join(map(wire.varint, numbers)) + wire.text_bytes(request)
-            definitions += wire.operation(wire.OP_DEFINE, body)
+            body = wire.varints((known.handle, known.prompt, known.target))
+            definitions += wire.operation(wire.OP_DEFINE, body + wire.text_bytes(request))
         return known.handle
 
     def _remember_reached(self, places, reached):
         for at in places:
             known = self._known.get(self.order[at])
             if known is not None:
-                known.reached = reached[at]
+                known.reached = lanes.count(reached, at)
 
     def _start_over(self):
         for known in self._known.values():
@@ -257,54 +268,59 @@ class BatchEncoder:
         self._next_handle = 1
         self._drafted = {}
 
-    def _advance(self, lanes):
-        if lanes != self._lanes + self._token_lanes or self._drafted:
+    def _advance(self, now):
+        if now != self._now_number + self._own_number or self._drafted:
             return None
-        self._lanes = lanes
+        self._now_number = now
         self._until_keyframe -= 1
         return self._head
 
-    def _set_batch(self, order, tokens, own, computed):
-        self.order = list(order)
-        self.tokens = dict(tokens)
+    def _expected(self):
+        """The row of where each member of the step before should be by now."""
+        return lanes.row_of(self._now_number + self._own_number, len(self.order))
+
+    def _set_batch(self, order, own, own_number, now_number):
+        self.order = order
         self._own = own
-        self._lanes = _lanes_of(computed)
-        self._token_lanes = _lanes_of(own)
+        self._own_number = own_number
+        self._now_number = now_number
 
     def _bound_memory(self):
         if len(self._known) > KNOWN_LIMIT:
+            running = set(self.order)
             for request in list(self._known)[: KNOWN_LIMIT // 4]:
-                if request not in self.tokens:
+                if request not in running:
                     del self._known[request]
             self.want_keyframe()
 
 
-def _lanes_of(values):
-    """All values in one integer, 64 bits each: two lists are compared or added in one go."""
-    return int.from_bytes(array("q", values), sys.byteorder)
+def _own(order, tokens):
+    """The row of the members' own tokens."""
+    if list(tokens) == order:
+        return lanes.row(list(tokens.values()))
+    if len(order) != len(tokens):
+        raise ValueError("members and their tokens do not match")
+    return lanes.row(list(map(tokens.__getitem__, order)))
 
 
-def _values_of(lanes, count):
-    values = array("q")
-    values.frombytes(lanes.to_bytes(8 * count, sys.byteorder))
-    return values.tolist()
+def _others(order, stayed):
+    """Places of those that did not stay but came."""
+    before = set(stayed)
+    return [at for at, request in enumerate(order) if request not in before]
 
 
-def _packed(code, values):
-    packed = array(code, values)
-    if packed.itemsize != 4:
-        raise ValueError("this platform's integers are not 32 bits wide")
-    if sys.byteorder == "big":
-        packed.byteswap()
-    return packed.tobytes()
+def _places(order, was):
+    """Where each was."""
+    place = {request: at for at, request in enumerate(was)}
+    return list(map(place.__getitem__, order))
 
 
 def _list_operation(op, numbers):
-    return wire.operation(op, wire.varint(len(numbers)) + b"".join(map(wire.varint, numbers)))
+    return wire.operation(op, wire.varints([len(numbers), *numbers]))
 
 
-def _pair_operation(op, places, values):
-    body = bytearray(wire.varint(len(places)))
+def _pair_operation(op, places, row):
+    numbers = [len(places)]
     for at in places:
-        body += wire.varint(at) + wire.varint(values[at])
-    return wire.operation(op, body)
+        numbers += (at, lanes.count(row, at))
+    return wire.operation(op, wire.varints(numbers))

@@ -183,8 +183,12 @@ def _events(encoder, output):
             events.new[name] = _prompt_tokens(request)
     for name in resumed:
         events.resumed[name] = None
-    events.preempted = sorted(getattr(output, "preempted_req_ids", None) or ())
-    events.finished = sorted(output.finished_req_ids)
+    # Sets, which have no order of their own.
+    preempted = getattr(output, "preempted_req_ids", None)
+    if preempted:
+        events.preempted = sorted(preempted)
+    if output.finished_req_ids:
+        events.finished = sorted(output.finished_req_ids)
     if output.scheduled_spec_decode_tokens:
         events.drafted = {
             name: len(tokens) for name, tokens in output.scheduled_spec_decode_tokens.items()
@@ -204,7 +208,7 @@ def _cached(cached):
     if resumed is None:
         marks = getattr(cached, "resumed_from_preemption", ())
         resumed = [name for name, is_resumed in zip(order, marks) if is_resumed]
-    return order, computed, sorted(resumed)
+    return order, computed, sorted(resumed) if resumed else ()
 
 
 def _prompt_tokens(request):

@@ -77,6 +77,8 @@ def varint(value):
         return _ONE_BYTE[value]
     if value < 0:
         raise ValueError("a negative number where a count must stand")
+    if value < 16384:
+        return bytes((value & 127 | 128, value >> 7))
     out = bytearray()
     while value >= 128:
         out.append(value & 127 | 128)
@@ -85,9 +87,17 @@ def varint(value):
     return bytes(out)
 
 
+def varints(numbers):
+    """Several, one after the other."""
+    return b"".join([_ONE_BYTE[n] if 0 <= n < 128 else varint(n) for n in numbers])
+
+
 def operation(op, body):
     """One operation of a delta payload: code, length, body."""
-    return _ONE_BYTE[op] + varint(len(body)) + body
+    length = len(body)
+    if length < 128:
+        return bytes((op, length)) + body
+    return _ONE_BYTE[op] + varint(length) + body
 
 
 def frame(body):

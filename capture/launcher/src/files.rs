@@ -24,6 +24,7 @@ hook_files! {
     "underspan_hook/context.py",
     "underspan_hook/generate.py",
     "underspan_hook/imports.py",
+    "underspan_hook/lanes.py",
     "underspan_hook/members.py",
     "underspan_hook/patching.py",
     "underspan_hook/recorder.py",
