@@ -4,7 +4,7 @@
 /// a new crate gets its line here.
 pub const FLOORS: &[(&str, u8)] = &[
     ("underspan-model", 0),
-    ("underspan-membership", 0),
+    ("underspan-wire", 0),
     ("underspan-classifier", 0),
     ("cupti-sys", 0),
     ("underspan-membership", 1),

@@ -8,14 +8,14 @@ mod protobuf;
 mod requests;
 mod schema;
 mod transcode;
-mod wire;
+
+use underspan_wire::{Field, Fields, WireFault, put_bytes, put_tag, put_varint};
 
 use crate::signal::Signal;
 
 pub use requests::FinishedRequest;
 pub(crate) use requests::requests;
 pub(crate) use transcode::json_to_protobuf;
-use wire::{Field, Fields};
 
 /// How an export is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,12 @@ pub(crate) enum Fault {
     Protobuf { at: usize, expected: &'static str },
     #[error("{0}")]
     Json(#[from] serde_json::Error),
+}
+
+impl From<WireFault> for Fault {
+    fn from(fault: WireFault) -> Self {
+        Self::Protobuf { at: fault.at, expected: fault.expected }
+    }
 }
 
 /// Checks the body of an export and counts its spans, metrics or log records.
@@ -49,9 +55,9 @@ pub(crate) fn status_message(code: u32, message: &str, encoding: Encoding) -> Ve
         }
         Encoding::Protobuf => {
             let mut status = Vec::new();
-            wire::put_tag(&mut status, 1, 0);
-            wire::put_varint(&mut status, code.into());
-            wire::put_bytes(&mut status, 2, message.as_bytes());
+            put_tag(&mut status, 1, 0);
+            put_varint(&mut status, code.into());
+            put_bytes(&mut status, 2, message.as_bytes());
             status
         }
     }

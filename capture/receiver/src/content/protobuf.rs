@@ -1,8 +1,9 @@
 //! Checks exports in protobuf: whole, and of the wire types that OTLP declares.
 
+use underspan_wire::{Field, Fields};
+
 use super::Fault;
 use super::schema::{FieldShape, Kind, Message};
-use super::wire::{Field, Fields};
 use crate::signal::Signal;
 
 /// Deepest nesting of messages. Values of attributes may hold values.

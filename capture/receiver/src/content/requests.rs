@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::wire::{Field, Fields};
+use underspan_wire::{Field, Fields};
+
 use super::{Encoding, json_to_protobuf};
 use crate::signal::Signal;
 

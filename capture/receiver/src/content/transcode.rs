@@ -9,10 +9,10 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use underspan_wire::{put_bytes, put_tag, put_varint};
 
 use super::Fault;
 use super::schema::{FieldShape, Kind, Message};
-use super::wire::{put_bytes, put_tag, put_varint};
 use crate::signal::Signal;
 
 /// Writes an export in JSON as the protobuf message it stands for.

@@ -6,7 +6,8 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::wire::{Field, Fields, varint};
+use underspan_wire::{Field, Fields, varint};
+
 use crate::ImportError;
 use crate::input::{Blocks, Ending};
 use crate::json::{Content, outline};

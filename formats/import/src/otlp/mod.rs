@@ -20,7 +20,6 @@ mod frames;
 mod json;
 mod message;
 mod protobuf;
-mod wire;
 
 use underspan_model::Timeline;
 

@@ -5,10 +5,10 @@ use std::borrow::Cow;
 
 use underspan_model::tables::{SpanKind, SpanStatus};
 use underspan_model::{ProblemKind, Timeline, TimestampNs};
+use underspan_wire::{Field, Fields, WireFault, varint};
 
 use super::frames::{Prefix, Unframed, framing_of};
 use super::message::{dropped_by_exporter, time_from_ns, trace_state};
-use super::wire::{Field, Fields, WireFault, varint};
 use crate::input::InputFile;
 use crate::json::Content;
 use crate::spans::{AttributeValue, SpanRecord, SpanSink, TraceId, span_id_from_bytes};
