@@ -5,6 +5,9 @@
 //! names a request is known ([`RequestRecord`]). A file wraps them in frames ([`FrameReader`],
 //! [`Frame`]). `capture/hook/README.md` describes every byte.
 //!
+//! Members become rows of a capture in one place ([`StepMembers::push_rows`]), for whoever reads the
+//! bytes.
+//!
 //! Input is untrusted: every number is bounded before it is believed, and nothing panics.
 
 mod cursor;
@@ -13,6 +16,7 @@ mod error;
 mod file;
 mod frame;
 mod request;
+mod rows;
 mod series;
 
 pub use delta::StepDecoder;

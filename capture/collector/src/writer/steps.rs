@@ -1,9 +1,9 @@
 //! Engine steps and their members, from the hook's calls.
 
 use hashbrown::HashMap;
-use underspan_membership::{Member, MemberPhase, StepCounts, StepDecoder, StepMembers, step_flags};
-use underspan_model::tables::{Phase, Rung, Step, StepKind, StepMember};
-use underspan_model::{NONE_U32, ProblemKind, StringId};
+use underspan_membership::{StepCounts, StepDecoder, StepMembers, step_flags};
+use underspan_model::tables::{Rung, Step, StepKind, StepMember};
+use underspan_model::{ProblemKind, StringId};
 
 use super::rows::Rows;
 use crate::events;
@@ -115,12 +115,7 @@ fn write(rows: &mut Rows, tid: i64, step: OpenStep) {
         ..Step::default()
     };
     match counts {
-        Some(counts) => {
-            row.context_requests = counts.context_requests;
-            row.context_tokens = counts.context_tokens;
-            row.generation_requests = counts.generation_requests;
-            row.generation_tokens = counts.generation_tokens;
-        }
+        Some(counts) => counts.describe(&mut row),
         None => {
             // How many there were is known, who they were is not.
             row.rung = Rung::Counts.code();
@@ -130,36 +125,7 @@ fn write(rows: &mut Rows, tid: i64, step: OpenStep) {
     rows.timeline.steps.push(row);
     let members = step.members.unwrap_or_default();
     let owner = StepMember { process, step_id: step.step_id, ..StepMember::default() };
-    rows.timeline.step_members.reserve(members.members.len());
-    for member in &members.members {
-        rows.timeline.step_members.push(row_of(owner, member));
-    }
-    for (phase, requests) in
-        [(Phase::Preempted, &members.preempted), (Phase::Finished, &members.finished)]
-    {
-        for request in requests {
-            rows.timeline.step_members.push(StepMember {
-                request: request.raw(),
-                own_tokens: 0,
-                phase: phase.code(),
-                ..owner
-            });
-        }
-    }
-}
-
-fn row_of(owner: StepMember, member: &Member<StringId>) -> StepMember {
-    let phase = match member.phase {
-        MemberPhase::Prefill => Phase::Prefill,
-        MemberPhase::Decode => Phase::Decode,
-    };
-    StepMember {
-        request: member.request.raw(),
-        own_tokens: member.own_tokens,
-        computed_tokens: u32::try_from(member.computed_tokens).unwrap_or(NONE_U32 - 1),
-        phase: phase.code(),
-        ..owner
-    }
+    members.push_rows(&mut rows.timeline.step_members, owner);
 }
 
 /// What a step did: by its members, and where those are not known by what the engine calls it.

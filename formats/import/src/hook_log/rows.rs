@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 
 use underspan_membership::{
-    Frame, Member, MemberPhase, RequestRecord, StepBegin, StepDecoder, StepEnd, StepMembers,
-    step_flags,
+    Frame, RequestRecord, StepBegin, StepDecoder, StepEnd, StepMembers, step_flags,
 };
 use underspan_model::tables::{
-    ClockAnchor, Phase, Property, RequestIdentity, Rung, Step, StepKind, StepMember,
+    ClockAnchor, Property, RequestIdentity, Rung, Step, StepKind, StepMember,
 };
 use underspan_model::{
     ClockDomain, NONE_I64, NONE_U32, NONE_U64, ProblemKind, ProcessId, SourceId, StringId, Timeline,
@@ -152,22 +151,7 @@ impl<'a> Rows<'a> {
                     step_id: step.step_id,
                     ..StepMember::default()
                 };
-                self.timeline.step_members.reserve(members.members.len());
-                for member in &members.members {
-                    self.timeline.step_members.push(row_of(owner, member));
-                }
-                for (phase, requests) in
-                    [(Phase::Preempted, &members.preempted), (Phase::Finished, &members.finished)]
-                {
-                    for request in requests {
-                        self.timeline.step_members.push(StepMember {
-                            request: request.raw(),
-                            own_tokens: 0,
-                            phase: phase.code(),
-                            ..owner
-                        });
-                    }
-                }
+                members.push_rows(&mut self.timeline.step_members, owner);
             }
             Err(error) => {
                 step.rung = Rung::None.code();
@@ -271,10 +255,7 @@ impl<'a> Rows<'a> {
 /// Kind and counts of a step.
 fn describe(step: &mut Step, flags: u32, members: &StepMembers<StringId>) {
     let counts = members.counts();
-    step.context_requests = counts.context_requests;
-    step.context_tokens = counts.context_tokens;
-    step.generation_requests = counts.generation_requests;
-    step.generation_tokens = counts.generation_tokens;
+    counts.describe(step);
     let is_empty = flags & step_flags::EMPTY != 0;
     let kind = match (is_empty, counts.context_requests, counts.generation_requests) {
         (true, ..) | (_, 0, 0) => StepKind::Empty,
@@ -284,20 +265,6 @@ fn describe(step: &mut Step, flags: u32, members: &StepMembers<StringId>) {
         _ => StepKind::Mixed,
     };
     step.kind = kind.code();
-}
-
-fn row_of(owner: StepMember, member: &Member<StringId>) -> StepMember {
-    let phase = match member.phase {
-        MemberPhase::Prefill => Phase::Prefill,
-        MemberPhase::Decode => Phase::Decode,
-    };
-    StepMember {
-        request: member.request.raw(),
-        own_tokens: member.own_tokens,
-        computed_tokens: u32::try_from(member.computed_tokens).unwrap_or(NONE_U32 - 1),
-        phase: phase.code(),
-        ..owner
-    }
 }
 
 /// Time from `from` to `to`; `None` when it is negative.
