@@ -18,6 +18,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::queue::Item;
+use super::worker::Endpoint;
 use crate::content::{Encoding, json_to_protobuf, rejected_items};
 use crate::error::ReceiverError;
 use crate::intake::{
@@ -36,7 +37,7 @@ const TOLD_BYTES: usize = 200;
 type Http = HyperClient<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
 /// What became of an attempt.
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     Taken {
         n_rejected: u64,
     },
@@ -62,6 +63,15 @@ pub(crate) struct Client {
     timeout: Duration,
     /// Longest JSON export when inflated.
     body_bytes: usize,
+}
+
+impl Endpoint for Client {
+    async fn send(&self, item: &Item) -> Outcome {
+        match tokio::time::timeout(self.timeout, self.attempt(item)).await {
+            Ok(outcome) => outcome,
+            Err(_) => later(format!("no answer within {:?}", self.timeout)),
+        }
+    }
 }
 
 impl Client {
@@ -117,22 +127,15 @@ impl Client {
         })
     }
 
-    /// Sends an export once.
-    pub(super) async fn send(&self, item: &Item) -> Outcome {
+    async fn attempt(&self, item: &Item) -> Outcome {
         let transport = match self.protocol {
             UpstreamProtocol::AsReceived => item.transport,
             UpstreamProtocol::Grpc => Transport::Grpc,
             UpstreamProtocol::Http => Transport::Http,
         };
-        let attempt = async {
-            match transport {
-                Transport::Http => self.send_http(item).await,
-                Transport::Grpc => self.send_grpc(item).await,
-            }
-        };
-        match tokio::time::timeout(self.timeout, attempt).await {
-            Ok(outcome) => outcome,
-            Err(_) => later(format!("no answer within {:?}", self.timeout)),
+        match transport {
+            Transport::Http => self.send_http(item).await,
+            Transport::Grpc => self.send_grpc(item).await,
         }
     }
 
