@@ -8,6 +8,10 @@ With UNDERSPAN_IF_INSTALLED=1 it is skipped unless a run before has installed it
 FOLDER gets the hook's files, server.log (with vLLM's own line for every iteration) and
 client.jsonl. The first run installs about 2.7 GB into the cache. Exit code 77 and one line on stdout
 when this machine cannot run it. With UNDERSPAN_NO_HOOK=1 the server runs without the hook.
+
+With UNDERSPAN_PROGRAM (path of `underspan`) it is recorded: the server runs under `underspan record
+-o FOLDER/cap.uspan`, which brings the hook along and takes its spans. With UNDERSPAN_DRIVER_DOUBLE
+(path of the driver double's library) its worker initialises CUDA, see vllm_gpu/.
 """
 
 import http.client
@@ -67,7 +71,12 @@ class Server:
         environment = dict(os.environ, **ENVIRONMENT)
         environment["VIRTUAL_ENV"] = os.path.dirname(os.path.dirname(python))
         environment["PATH"] = os.path.dirname(python) + os.pathsep + environment["PATH"]
-        if not os.environ.get("UNDERSPAN_NO_HOOK"):
+        recorder = os.environ.get("UNDERSPAN_PROGRAM")
+        if recorder:
+            command = [recorder, "record", "-o", os.path.join(folder, "cap.uspan"), "--"] + command
+            if environment.get("UNDERSPAN_DRIVER_DOUBLE"):
+                environment["PYTHONPATH"] = os.path.join(HERE, "vllm_gpu")
+        elif not os.environ.get("UNDERSPAN_NO_HOOK"):
             hook = os.path.abspath(os.path.join(HERE, "..", "..", "capture", "hook"))
             environment["PYTHONPATH"] = hook
             environment["UNDERSPAN_HOOK_DIR"] = folder
@@ -198,6 +207,10 @@ def main():
         ready = time.monotonic()
         records = drive(server.port, n_requests, seed)
         served = time.monotonic()
+        # vLLM kills its worker as it ends. The collector writes the last step once it has seen that
+        # no sampling follows, within a second.
+        if os.environ.get("UNDERSPAN_PROGRAM"):
+            time.sleep(2)
     finally:
         server.stop()
     with open(os.path.join(folder, "client.jsonl"), "w") as file:
