@@ -59,9 +59,16 @@ fn report(timeline: &Timeline) {
     stage("verdict");
     let cohorts = cohorts(&case);
     stage("cohorts");
+    let tokens = requests.token_latencies();
+    stage("tokens");
     let cost = Cost::of(&case, 2.5);
-    let answers =
-        Answers { verdict: Some(&verdict), cost: cost.as_ref(), slo: None, cohorts: &cohorts };
+    let answers = Answers {
+        verdict: Some(&verdict),
+        tokens: Some(&tokens),
+        cost: cost.as_ref(),
+        slo: None,
+        cohorts: &cohorts,
+    };
     let document = analysis_document(timeline, &analysis, &answers, &ReportOptions::default());
     black_box(underspan_report::to_text(&document, TextStyle::default()));
     black_box(analysis_json(timeline, &analysis, &answers));

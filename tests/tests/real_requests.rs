@@ -545,12 +545,51 @@ fn guessed_batches_are_about_as_large_as_their_labels_say() {
     assert!(apart * 20 <= all, "{apart} of {all}");
 }
 
+/// Every (request, step) pair by the names and numbers of the capture, whatever clock they are on.
+fn numbered_pairs(requests: &Requests) -> BTreeSet<(String, u64)> {
+    let of = |request: &'_ Request| -> Vec<(String, u64)> {
+        let number = |at: u32| requests.steps[at as usize].number;
+        request.steps.iter().map(|m| (request.request_id.clone(), number(m.step))).collect()
+    };
+    requests.requests.iter().flat_map(of).collect()
+}
+
+/// Clocks that are `offset` apart are put right to within what is said of it, with the members that
+/// clocks which agree give, or refused. Returns whether they were put right.
+#[track_caller]
+fn put_right_or_refused(name: &str, offset: i64, moved: &Requests, healthy: &Requests) -> bool {
+    let clock = moved.clock;
+    let Some(correction) = clock.correction else {
+        assert!(clock.is_refused, "{name} {offset}: {clock:?}");
+        let apart = clock.uncertainty_ns.expect("a bound");
+        assert!(apart.abs_diff(offset.unsigned_abs()) < 10_000_000, "{name} {offset}: {apart}");
+        println!("{name}, {offset} ns apart: refused");
+        return false;
+    };
+    assert!(!clock.is_refused);
+    let (error, bound) =
+        (correction.offset_ns.abs_diff(offset), clock.uncertainty_ns.expect("a bound"));
+    assert!(error <= bound, "{name} {offset}: {clock:?}");
+    let (found, expected) = (numbered_pairs(moved), numbered_pairs(healthy));
+    let hits = found.intersection(&expected).count() as f64;
+    let (recall, precision) = (hits / expected.len() as f64, hits / found.len() as f64);
+    println!(
+        "{name}, {offset} ns apart: {} ns off, said to be within {bound}, by {}; recall {recall:.4}, \
+         precision {precision:.4}",
+        error,
+        correction.evidence.as_str()
+    );
+    assert!(recall > 0.98 && precision > 0.98, "{name} {offset}: {recall} {precision}");
+    true
+}
+
 #[test]
-fn clocks_that_are_apart_are_refused() {
+fn clocks_that_are_apart_are_put_right_or_refused() {
     for name in ["vllm", "triton", "pytorch"] {
-        let Some(healthy) = capture(name) else { return };
-        for offset in [-50_000_000_i64, 50_000_000] {
-            let mut timeline = healthy.clone();
+        let Some(capture) = capture(name) else { return };
+        let healthy = requests_of(&capture);
+        for offset in [-50_000_000_i64, 50_000_000, 300_000_000] {
+            let mut timeline = capture.clone();
             let device = [
                 &mut timeline.kernels.start_ns,
                 &mut timeline.memcpys.start_ns,
@@ -560,11 +599,24 @@ fn clocks_that_are_apart_are_refused() {
             for column in device {
                 column.iter_mut().for_each(|start| *start += offset);
             }
-            let requests = requests_of(&timeline);
-            let clock = requests.clock;
-            assert!(clock.is_refused, "{name} {offset}: {clock:?}");
-            let apart = clock.uncertainty_ns.expect("a bound");
-            assert!(apart.abs_diff(50_000_000) < 10_000_000, "{name} {offset}: {apart}");
+            put_right_or_refused(name, offset, &requests_of(&timeline), &healthy);
+        }
+    }
+}
+
+#[test]
+fn spans_of_a_real_vllm_on_another_clock_than_its_hook_are_put_right_or_refused() {
+    let Some(folder) = engine("vllm") else { return };
+    let truth = vllm_truth(&folder);
+    for told in [Told::Hook, Told::Labels] {
+        let capture = vllm_capture(&folder, &truth, told);
+        let healthy = requests_of(&capture);
+        assert_eq!(healthy.clock.correction, None);
+        for offset in [-50_000_000_i64, 50_000_000] {
+            let mut timeline = capture.clone();
+            timeline.spans.start_ns.iter_mut().for_each(|start| *start -= offset);
+            let moved = requests_of(&timeline);
+            put_right_or_refused(&format!("{told:?}"), offset, &moved, &healthy);
         }
     }
 }

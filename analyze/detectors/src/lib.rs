@@ -35,7 +35,7 @@ pub use quality::Quality;
 pub use replay::{NO_RUN, Removal, Run, Schedule, Served, replay};
 pub use settings::Settings;
 pub use shapley::{MOST_CAUSES, shapley};
-pub use statistics::{P99_MIN_N, Percentile, median, paired_interval, percentile_of};
+pub use statistics::{Percentile, median, paired_interval, percentile_of};
 pub use step_facts::{StepFacts, step_facts};
 pub use telemetry::{Clocks, GpuProcess, Series, Telemetry};
 pub use verdict::{Cause, Latency, Verdict, VerdictKind};

@@ -2,7 +2,7 @@
 
 use underspan_engine::{PartKind, Request};
 use underspan_model::tables::Rung;
-use underspan_model::{ProblemKind, Severity};
+use underspan_model::{DurationNs, ProblemKind, Severity};
 
 use crate::Case;
 use crate::measure::{percent, ratio};
@@ -101,6 +101,15 @@ impl Quality {
                 "the clocks of spans and device work agree to no better than half a step"
                     .to_owned(),
             );
+        }
+        if let Some(correction) = clock.correction {
+            // Single requests can be explained; which of them were slow, and why, on a clock that
+            // was found in these very data is another matter.
+            self.reasons.push(format!(
+                "the clock of the spans is {} off; what was joined rests on an offset found in the \
+                 data themselves",
+                DurationNs::from_ns(correction.offset_ns.unsigned_abs())
+            ));
         }
         if clock.n_impossible_spans as f64 > IMPOSSIBLE_MAX * n_spans as f64 && n_spans > 0 {
             self.reasons.push(format!(

@@ -2,9 +2,6 @@
 
 use underspan_engine::nearest_rank;
 
-/// Fewest values for a 99th percentile to mean anything: below it, it is the maximum.
-pub const P99_MIN_N: usize = 100;
-
 /// A percentile of a sample with its 95 % confidence interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Percentile {

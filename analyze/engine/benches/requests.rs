@@ -1,5 +1,5 @@
 //! Joining and accounting for requests: 1 M spans, 10 M kernels, with members stated by a hook and
-//! with members guessed from labels. Each time is the best of several runs on two threads.
+//! with members guessed from labels. Times are the median and the best of several runs on two threads.
 //!
 //! `cargo bench -p underspan-engine --bench requests [-- kernels]`
 
@@ -18,7 +18,7 @@ use underspan_model::tables::{
 };
 use underspan_model::{KernelShape, NONE_U32};
 
-const RUNS: usize = 3;
+const RUNS: usize = 5;
 /// Spans of a request: gateway, client, engine.
 const SPANS: usize = 3;
 const KERNELS_PER_STEP: usize = 30;
@@ -34,22 +34,25 @@ fn main() {
     for is_hooked in [true, false] {
         let timeline = serving(n_kernels / KERNELS_PER_STEP, is_hooked);
         let analysis = pool.install(|| Analysis::of(&timeline, &AnalysisOptions::default()));
-        let mut quickest = f64::INFINITY;
+        let mut times = Vec::new();
         let mut n_members = 0;
         for _ in 0..RUNS {
             let begin = Instant::now();
             let requests = pool.install(|| {
                 black_box(Requests::of(&timeline, &analysis, &RequestOptions::default()))
             });
-            quickest = quickest.min(begin.elapsed().as_secs_f64());
+            times.push(begin.elapsed().as_secs_f64());
             n_members = requests.requests.iter().map(|request| request.steps.len()).sum();
         }
+        times.sort_unstable_by(f64::total_cmp);
         println!(
-            "{}: {} spans, {} kernels, {} steps, {n_members} memberships: {quickest:.2} s",
+            "{}: {} spans, {} kernels, {} steps, {n_members} memberships: {:.2} s, best {:.2} s",
             if is_hooked { "by hook" } else { "by labels" },
             timeline.spans.len(),
             timeline.kernels.len(),
             timeline.steps.len().max(timeline.annotations.len()),
+            times[times.len() / 2],
+            times[0],
         );
     }
 }

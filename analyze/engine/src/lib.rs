@@ -41,15 +41,16 @@ pub use exact_ranks::SignedStats;
 pub use idle::{DeviceIdle, Gap, IdleClass, idle_of};
 pub use intervals::IntervalList;
 pub use occupancy::{DeviceOccupancy, Occupancy, StreamOccupancy};
-pub use percentile::nearest_rank;
+pub use percentile::{P99_MIN_N, nearest_rank};
 pub use precision::{
     ClassTime, ClassifiedKernel, Declared, FALLBACK_SHARE, KernelClasses, PrecisionCensus,
     PrecisionVerdict, WideMultiply, WideReason,
 };
 pub use queue_depth::{DepthBin, QueueDepth};
 pub use requests::{
-    ClockQuality, Evidence, Membership, Part, PartKind, Request, RequestOptions, RequestOrigin,
-    RequestStep, RequestTokens, Requests, Stage, StageKind, StepMember,
+    ClockCorrection, ClockEvidence, ClockQuality, Evidence, LatencySummary, Membership, Part,
+    PartKind, Request, RequestOptions, RequestOrigin, RequestStep, RequestTokens, Requests, Stage,
+    StageKind, StepMember, TokenGap, TokenLatencies,
 };
 pub use stats::{
     DurationStats, KernelStats, LayerStats, NamedStats, ShapeStats, annotation_stats,

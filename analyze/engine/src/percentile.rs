@@ -1,6 +1,9 @@
 //! Exact percentiles by nearest rank: the smallest value that at least `p` of all values do not
 //! exceed. No interpolation, so every percentile is a value that occurred.
 
+/// Fewest values for a 99th percentile to mean anything: below it, it is the maximum.
+pub const P99_MIN_N: usize = 100;
+
 /// The 0-based rank of a percentile among `n` sorted values; `None` when there are none.
 ///
 /// `percent` above 100 counts as 100.

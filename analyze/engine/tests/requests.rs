@@ -367,6 +367,59 @@ fn the_prompt_of_another_is_interference_and_sums_stay() {
     assert_accounts(&requests).expect("sums");
 }
 
+/// A request that waited for 300 µs while the engine was at work for 100 µs of that.
+fn queued(scrapes: &[(i64, f64, f64)]) -> Requests {
+    let mut trace = TraceBuilder::new();
+    let us = 1_000;
+    let label = "execute_context_0(0)_generation_1(1)";
+    for start in [100 * us, 300 * us] {
+        trace.annotation(AnnotationKind::User, label, start..start + 100 * us);
+    }
+    let timeline = trace.timeline_mut();
+    timeline.info.clock = underspan_model::ClockDomain::Realtime;
+    let plan = SpanPlan { start: 0, length: 0, outer: None, facts: [None; 5], output: 1 };
+    add_span(timeline, &plan, 0);
+    timeline.spans.start_ns[0] = 0;
+    timeline.spans.duration_ns[0] = 400 * us as u64;
+    let facts = [
+        (fact::QUEUE_NS, 300),
+        (fact::PREFILL_NS, 100),
+        (fact::DECODE_NS, 0),
+        (fact::TTFT_NS, 400),
+    ];
+    for (key, value) in facts {
+        let key = timeline.strings.intern(key);
+        timeline.span_attributes.push(SpanAttribute::of_whole(10, key, value * us));
+    }
+    for (at, deferred, capacity) in scrapes {
+        for (reason, value) in [("deferred", *deferred), ("capacity", *capacity)] {
+            let name = format!("vllm:num_requests_waiting_by_reason{{reason=\"{reason}\"}}");
+            let name = timeline.strings.intern(&name).raw();
+            let track = CounterTrack { name, ..CounterTrack::default() };
+            let track = timeline.dimensions.counter_track(track).raw();
+            timeline.counters.push(Counter { time_ns: at * us, track, value });
+        }
+    }
+    requests_of(&trace.build())
+}
+
+#[test]
+fn a_request_that_the_engine_put_off_did_not_wait_for_room() {
+    let of = |requests: &Requests, kind| requests.requests[0].of_kind(kind).as_ns() / 1_000;
+    let queue = [PartKind::QueueDeferred, PartKind::QueueCapacity, PartKind::Queue];
+    // Put off from 50 µs to 250 µs, in which the engine ran a step from 100 µs to 200 µs.
+    let put_off = queued(&[(50, 1.0, 0.0), (250, 1.0, 0.0), (320, 0.0, 0.0)]);
+    assert_eq!(of(&put_off, PartKind::QueueDeferred), 200);
+    let rest = queue.map(|kind| of(&put_off, kind)).iter().sum::<u64>();
+    assert_eq!(rest, 300);
+    assert_accounts(&put_off).expect("sums");
+    // While another waits for room, nothing says which of the two this is.
+    for scrapes in [&[][..], &[(50, 1.0, 2.0), (250, 1.0, 2.0)], &[(50, 0.0, 1.0), (250, 0.0, 1.0)]]
+    {
+        assert_eq!(of(&queued(scrapes), PartKind::QueueDeferred), 0, "{scrapes:?}");
+    }
+}
+
 /// Ten requests in ranges of their own; `add` launches the work of each at its start.
 fn ranges(mut add: impl FnMut(&mut TraceBuilder, i64, i64)) -> Requests {
     let mut trace = TraceBuilder::new();

@@ -1,7 +1,7 @@
 //! The text of `underspan analyze`: what happened first, then the tables behind it.
 
 use underspan_detectors::{Attainment, Cohort, Cost, Verdict};
-use underspan_engine::Analysis;
+use underspan_engine::{Analysis, TokenLatencies};
 use underspan_model::Timeline;
 
 use crate::document::Document;
@@ -26,6 +26,8 @@ impl Default for ReportOptions {
 pub struct Answers<'a> {
     /// Which layer is to blame.
     pub verdict: Option<&'a Verdict>,
+    /// How soon requests had their tokens.
+    pub tokens: Option<&'a TokenLatencies>,
     /// What requests cost.
     pub cost: Option<&'a Cost>,
     /// Whether they met their objectives.
@@ -47,6 +49,9 @@ pub fn analysis_document(
         sections::verdict(&mut document, verdict);
     }
     sections::cohorts(&mut document, answers.cohorts);
+    if let Some(tokens) = answers.tokens {
+        sections::tokens(&mut document, tokens);
+    }
     if let Some(slo) = answers.slo {
         sections::slo(&mut document, slo);
     }

@@ -97,6 +97,12 @@ impl Interval {
         self.end.saturating_since(self.start)
     }
 
+    /// The interval on a clock that shows `offset_ns` more, saturating at the ends of time.
+    pub fn moved_by(self, offset_ns: i64) -> Self {
+        let moved = |at: TimestampNs| TimestampNs::from_ns(at.as_ns().saturating_add(offset_ns));
+        Self { start: moved(self.start), end: moved(self.end) }
+    }
+
     /// Whether `at` lies inside.
     pub fn contains(self, at: TimestampNs) -> bool {
         self.start <= at && at < self.end

@@ -39,8 +39,10 @@ pub(super) fn run(args: &AnalyzeArgs, global: &Global) -> Result<Outcome> {
         args.slo.as_deref().map(|slo| Objective::parse(slo, args.target)).transpose()?;
     let slo = objective.map(|objective| objective.attainment(&case));
     let cohorts = underspan_detectors::cohorts(&case);
+    let tokens = run.requests.token_latencies();
     let mut answers = Answers {
         verdict: Some(&verdict),
+        tokens: Some(&tokens),
         cost: cost.as_ref(),
         slo: slo.as_ref(),
         cohorts: &cohorts,

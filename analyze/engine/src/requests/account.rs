@@ -3,6 +3,7 @@
 use underspan_model::Interval;
 use underspan_model::tables::{StepKind, TableKind};
 
+use super::deferred::{Deferral, within_of};
 use super::engine_time::{EngineTime, within};
 use super::foreign::ForeignPrompts;
 use super::part::{Evidence, Part, PartKind};
@@ -19,8 +20,8 @@ pub(super) struct Accountant<'a> {
     pub(super) foreign: &'a ForeignPrompts,
     /// The only engine of the capture, for requests that are in no known step.
     pub(super) only_engine: Option<u32>,
-    /// Steps of an engine whose metrics say that it put requests off.
-    pub(super) deferred: &'a [(i64, i64)],
+    /// When the engine's metrics say that it put off all requests that waited.
+    pub(super) deferrals: &'a [Deferral],
 }
 
 /// Sums by kind, with the rows that show them.
@@ -69,26 +70,38 @@ impl Accountant<'_> {
 
     /// Why a request waited in the queue.
     fn queue(&self, known: Known<'_>, from: i64, to: i64, sums: &mut Sums) {
+        let engine = self.engine_at(known, to);
+        let mut at = from;
+        for deferral in within_of(self.deferrals, from, to) {
+            // The engine may have been at work all the same: it is not why these waited.
+            let (start, end) = (deferral.start.max(at), deferral.end.min(to));
+            self.waiting(known, engine, at, start, sums);
+            let evidence = Evidence { table: TableKind::Counter, row: deferral.row };
+            sums.add(PartKind::QueueDeferred, start, end, Some(evidence));
+            at = end;
+        }
+        self.waiting(known, engine, at, to, sums);
+    }
+
+    /// A stretch of waiting that the engine's metrics do not explain.
+    fn waiting(&self, known: Known<'_>, engine: Option<u32>, from: i64, to: i64, sums: &mut Sums) {
+        if to <= from {
+            return;
+        }
         let length = from.abs_diff(to);
         let serving = Rows { known }.serving();
-        let engine = self.engine_at(known, to);
         let Some(engine) = engine else {
             sums.add_ns(PartKind::Queue, length, serving);
             return;
         };
         let mut seen: Vec<(u64, u32)> = Vec::new();
         let occupied = self.time.occupied(engine, from, to, |step, ns| seen.push((ns, step)));
-        let occupied = occupied.min(length);
-        let put_off: u64 =
-            self.deferred.iter().map(|(start, end)| within(*start, *end, from, to)).sum();
-        let put_off = put_off.min(length);
-        let capacity = occupied.min(length - put_off);
-        sums.add_ns(PartKind::QueueDeferred, put_off, serving);
+        let capacity = occupied.min(length);
         sums.add_ns(PartKind::QueueCapacity, capacity, None);
         for (ns, step) in seen {
             sums.show(PartKind::QueueCapacity, ns, Evidence { table: TableKind::Step, row: step });
         }
-        let idle = length - put_off - capacity;
+        let idle = length - capacity;
         let steps = &self.time.steps;
         let waits_for_batch = steps.engines[engine as usize]
             .steps

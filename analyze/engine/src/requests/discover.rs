@@ -172,6 +172,14 @@ fn request_id(timeline: &Timeline, index: &SpanIndex, row: u32) -> StringId {
 }
 
 impl Discovery {
+    /// Moves the spans of all requests.
+    pub(super) fn move_by(&mut self, offset_ns: i64) {
+        for request in &mut self.requests {
+            request.interval = request.interval.moved_by(offset_ns);
+            request.serving = request.serving.moved_by(offset_ns);
+        }
+    }
+
     fn add(
         &mut self,
         timeline: &Timeline,

@@ -70,8 +70,18 @@ pub(super) struct EngineSteps {
 }
 
 impl EngineSteps {
-    pub(super) fn of(timeline: &Timeline, analysis: &Analysis, spans: &ServingSpans) -> Self {
+    /// Steps of all sources. `offset_ns` is added to those that spans tell of, as it was to the
+    /// spans.
+    pub(super) fn of(
+        timeline: &Timeline,
+        analysis: &Analysis,
+        spans: &ServingSpans,
+        offset_ns: i64,
+    ) -> Self {
         let mut exact = of_tables(timeline);
+        for step in exact.iter_mut().filter(|step| step.rung == Rung::ExactBatch) {
+            step.host = step.host.moved_by(offset_ns);
+        }
         let labelled = of_labels(analysis);
         let labelled = join_told_twice(&mut exact, labelled);
         let labelled = without_repeats(timeline, labelled);

@@ -161,6 +161,7 @@ fn give_ranges(
             own_tokens: None,
             computed_tokens: None,
             phase: Phase::Unknown,
+            position: None,
             rung: Rung::Inferred,
         });
     }
@@ -287,6 +288,7 @@ impl Fit<'_> {
                     own_tokens: own,
                     computed_tokens: None,
                     phase: if is_prefill { Phase::Prefill } else { Phase::Decode },
+                    position: None,
                     rung: if has_counts { Rung::Counts } else { Rung::Inferred },
                 }
             })

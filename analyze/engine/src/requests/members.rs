@@ -48,7 +48,7 @@ pub(super) fn join(
     for (at, step) in steps.steps.iter().enumerate() {
         let lists = [(&step.members, false), (&step.preempted, true)];
         for (members, is_preempted) in lists {
-            for raw in members {
+            for (position, raw) in members.iter().enumerate() {
                 let by_span = request_of_span(index, &of_span, raw.span);
                 let request = by_span
                     .or_else(|| names.request(timeline, raw.request))
@@ -63,7 +63,7 @@ pub(super) fn join(
                 let memberships = &mut joined.of_request[request as usize];
                 // An ensemble's request may be in a step by two of its models.
                 if memberships.last().is_none_or(|last| last.step != at as u32) {
-                    memberships.push(membership(at as u32, raw, step.rung));
+                    memberships.push(membership(at as u32, position, raw, step.rung));
                     joined.waited[request as usize].push(waited(index, raw));
                 }
             }
@@ -72,12 +72,14 @@ pub(super) fn join(
     joined
 }
 
-fn membership(step: u32, raw: &RawMember, rung: Rung) -> Membership {
+fn membership(step: u32, position: usize, raw: &RawMember, rung: Rung) -> Membership {
     Membership {
         step,
         own_tokens: raw.own_tokens,
         computed_tokens: raw.computed_tokens,
         phase: raw.phase,
+        // The hook tells members in the order of the batch, spans in that of their times.
+        position: (rung == Rung::ExactHook).then_some(position as u32),
         rung,
     }
 }

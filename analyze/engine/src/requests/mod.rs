@@ -10,6 +10,7 @@
 
 mod account;
 mod clock;
+mod deferred;
 mod device_steps;
 mod discover;
 mod engine_steps;
@@ -25,6 +26,7 @@ mod share;
 mod span_index;
 mod stages;
 mod step_work;
+mod tokens;
 
 use rayon::prelude::*;
 use underspan_model::tables::{Rung, SpanStatus};
@@ -32,13 +34,16 @@ use underspan_model::{
     DeviceId, DurationNs, Interval, NONE_U32, ProcessId, StringId, ThreadId, Timeline, TimestampNs,
 };
 
+pub use clock::{ClockCorrection, ClockEvidence, ClockQuality};
 pub use part::{Evidence, Part, PartKind};
 pub use request::{
     Membership, Request, RequestOrigin, RequestStep, RequestTokens, Stage, StageKind, StepMember,
 };
+pub use tokens::{LatencySummary, TokenGap, TokenLatencies};
 
 use crate::{Analysis, WorkItem, WorkKind};
 use account::Accountant;
+use clock::Apart;
 use discover::{Discovery, Found};
 use engine_steps::{EngineSteps, ServingSpans};
 use engine_time::EngineTime;
@@ -54,19 +59,6 @@ use step_work::StepOwners;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct RequestOptions {}
-
-/// How well the clocks of spans and device work agree.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ClockQuality {
-    /// How far a time of a span may lie from the same instant on the clock of the device work;
-    /// `None` when nothing bounds it.
-    pub uncertainty_ns: Option<u64>,
-    /// Whether spans and device work were kept apart because the uncertainty is more than half a
-    /// median step.
-    pub is_refused: bool,
-    /// Spans that begin before the span that called them.
-    pub n_impossible_spans: u64,
-}
 
 /// The requests of a capture.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,20 +83,17 @@ impl Requests {
     /// result does not depend on the number of threads.
     pub fn of(timeline: &Timeline, analysis: &Analysis, _options: &RequestOptions) -> Self {
         let index = SpanIndex::of(timeline);
-        let mut found = discover::discover(timeline, &index);
-        let serving = found
-            .requests
-            .iter()
-            .map(|request| (request.serving.start().as_ns(), request.serving.end().as_ns()));
-        let serving = ServingSpans::new(serving.collect());
-        let steps = EngineSteps::of(timeline, analysis, &serving);
-        let mut owners = StepOwners::of(timeline, &analysis.correlation, &steps);
-        let mut time = EngineTime::of(&steps, &owners);
-        let mut members = members::join(timeline, &index, &mut found, &steps);
-        for (request, memberships) in found.requests.iter_mut().zip(&members.of_request) {
-            request.cover_steps(&time, memberships);
+        let mut joined = Joined::of(timeline, analysis, &index, 0);
+        if let Some((apart, uncertainty_ns)) = joined.worth_correcting() {
+            let mut moved = Joined::of(timeline, analysis, &index, apart.offset_ns);
+            // An offset that leaves them apart was not the reason.
+            if moved.apart.is_none() {
+                moved.clock.correct(apart, uncertainty_ns);
+                joined = moved;
+            }
         }
-        let clock = clock::quality(timeline, &found, &time, &members.of_request);
+        let Joined { found, steps, mut owners, mut members, clock, .. } = joined;
+        let mut time = EngineTime::of(&steps, &owners);
         let is_exact: Vec<bool> =
             members.of_request.iter().map(|steps| !steps.is_empty()).collect();
         if clock.is_refused {
@@ -122,13 +111,14 @@ impl Requests {
         }
         let profiles = profiler.profiles(&steps, &time.windows);
         let foreign = ForeignPrompts::of(&steps, &profiles);
+        let deferrals = deferred::deferrals(timeline);
         let accountant = Accountant {
             time: &time,
             profiler: &profiler,
             profiles: &profiles,
             foreign: &foreign,
             only_engine: (steps.engines.len() == 1 && !clock.is_refused).then_some(0),
-            deferred: &[],
+            deferrals: &deferrals,
         };
         let assembly = Assembly {
             timeline,
@@ -183,6 +173,44 @@ impl Requests {
     }
 }
 
+/// Requests and steps joined by name, before anything is joined by time.
+struct Joined {
+    found: Discovery,
+    steps: EngineSteps,
+    owners: StepOwners,
+    members: Members,
+    clock: ClockQuality,
+    /// How far the clocks are apart, as the data shows.
+    apart: Option<Apart>,
+}
+
+impl Joined {
+    /// Joins with `offset_ns` added to the times of spans and of steps that spans tell of.
+    fn of(timeline: &Timeline, analysis: &Analysis, index: &SpanIndex, offset_ns: i64) -> Self {
+        let mut found = discover::discover(timeline, index);
+        found.move_by(offset_ns);
+        let serving = found
+            .requests
+            .iter()
+            .map(|request| (request.serving.start().as_ns(), request.serving.end().as_ns()));
+        let serving = ServingSpans::new(serving.collect());
+        let steps = EngineSteps::of(timeline, analysis, &serving, offset_ns);
+        let owners = StepOwners::of(timeline, &analysis.correlation, &steps);
+        let time = EngineTime::of(&steps, &owners);
+        let members = members::join(timeline, index, &mut found, &steps);
+        for (request, memberships) in found.requests.iter_mut().zip(&members.of_request) {
+            request.cover_steps(&time, memberships);
+        }
+        let (clock, apart) = clock::quality(timeline, &found, &time, &members.of_request);
+        Self { found, steps, owners, members, clock, apart }
+    }
+
+    fn worth_correcting(&self) -> Option<(Apart, u64)> {
+        let time = EngineTime::of(&self.steps, &self.owners);
+        clock::worth_correcting(&self.clock, self.apart, &time)
+    }
+}
+
 fn worst_rung(requests: &[Request]) -> Rung {
     let known = requests.iter().filter(|request| !request.steps.is_empty());
     known.map(|request| request.rung).max_by_key(|rung| rung.code()).unwrap_or(Rung::None)
@@ -210,6 +238,14 @@ fn notes(
     }
     if clock.is_refused {
         notes.push("the clocks of spans and device work are too far apart to join them".to_owned());
+    }
+    if let Some(correction) = clock.correction {
+        let by = DurationNs::from_ns(correction.offset_ns.unsigned_abs());
+        let way = if correction.offset_ns < 0 { "earlier" } else { "later" };
+        let by_what = correction.evidence.meaning();
+        notes.push(format!(
+            "spans were moved {by} {way}: their clock is not that of the steps, as told by {by_what}"
+        ));
     }
     if clock.n_impossible_spans > 0 {
         let n = clock.n_impossible_spans;

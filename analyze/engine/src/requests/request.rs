@@ -93,6 +93,8 @@ pub struct Membership {
     pub computed_tokens: Option<u32>,
     /// What the request was doing in it: prefill or decode, unknown for servers without phases.
     pub phase: Phase,
+    /// Place in the engine's batch, from zero; `None` where the source gives no order.
+    pub position: Option<u32>,
     /// How well it is known that it was in the step.
     pub rung: Rung,
 }

@@ -3,7 +3,7 @@
 mod select;
 mod words;
 
-use underspan_engine::{Part, Request, Requests, StageKind};
+use underspan_engine::{LatencySummary, Part, Request, Requests, StageKind};
 use underspan_model::tables::{Phase, Rung, TableKind};
 use underspan_model::{DurationNs, StringId, Timeline};
 
@@ -48,6 +48,7 @@ fn head(document: &mut Document, timeline: &Timeline, requests: &Requests, reque
         items.push(format!("trace {trace:032x}: {}", way.join(" → ")));
     }
     items.extend(tokens(request));
+    items.extend(token_gaps(requests, request));
     let model = timeline.strings.resolve_or_empty(request.model);
     if !model.is_empty() {
         let version = timeline.strings.resolve_or_empty(request.model_version);
@@ -91,6 +92,23 @@ fn tokens(request: &Request) -> Option<String> {
     words.extend(request.ttft.map(|ttft| format!("first token after {ttft}")));
     words.extend(request.tpot.map(|tpot| format!("then {tpot} a token")));
     (!words.is_empty()).then(|| words.join(", "))
+}
+
+/// How its tokens followed each other, and which step made the caller wait longest for one.
+fn token_gaps(requests: &Requests, request: &Request) -> Option<String> {
+    let gaps = requests.token_gaps(request);
+    let summary = LatencySummary::of(gaps.iter().map(|gap| gap.gap))?;
+    let longest = gaps.iter().max_by_key(|gap| (gap.gap, std::cmp::Reverse(gap.step)))?;
+    let number = requests.steps.get(longest.step as usize).map(|step| step.number);
+    let p99 = summary.p99.map(|p99| format!(", p99 {p99}")).unwrap_or_default();
+    Some(format!(
+        "inter-token latency p50 {}, p95 {}{p99}, longest {} before the token of step {} ({} gaps)",
+        summary.p50,
+        summary.p95,
+        summary.max,
+        number.map_or("?".to_owned(), |number| number.to_string()),
+        summary.n,
+    ))
 }
 
 fn largest(request: &Request) -> Option<&Part> {
@@ -225,7 +243,7 @@ fn longest_steps(document: &mut Document, requests: &Requests, request: &Request
         true => format!("ITS {STEPS_SHOWN} LONGEST STEPS OF {n}"),
         false => "ITS STEPS".to_owned(),
     });
-    let titles = ["step", "at", "for", "phase<", "own tokens", "requests", "mostly<"];
+    let titles = ["step", "at", "for", "phase<", "own tokens", "requests", "place", "mostly<"];
     let mut table = ReportTable::new(&titles);
     for (membership, step) in steps {
         let at = step.window.start() - request.interval.start();
@@ -241,6 +259,7 @@ fn longest_steps(document: &mut Document, requests: &Requests, request: &Request
             },
             membership.own_tokens.map_or("–".to_owned(), |n| n.to_string()),
             step.n_members.map_or("–".to_owned(), |n| n.to_string()),
+            membership.position.map_or("–".to_owned(), |at| (at + 1).to_string()),
             mostly.map_or(String::new(), |(kind, _)| part_meaning(*kind).to_owned()),
         ]);
     }
@@ -256,9 +275,11 @@ fn limits(document: &mut Document, requests: &Requests) {
         rung => format!("membership over the capture: rung {} ({})", rung.code(), rung.as_str()),
     });
     items.push(match requests.clock.uncertainty_ns {
-        Some(ns) => {
-            format!("clocks of spans and device agree within {}", DurationNs::from_ns(ns))
-        }
+        Some(ns) => format!(
+            "clocks of spans and device agree within {}{}",
+            DurationNs::from_ns(ns),
+            if requests.clock.correction.is_some() { ", once spans are moved" } else { "" }
+        ),
         None => "nothing says how the clocks of spans and device relate".to_owned(),
     });
     items.extend(requests.notes.iter().cloned());

@@ -1,7 +1,8 @@
 //! The object of `underspan analyze --format json`.
 //!
 //! The answer comes first: `verdict`, `top_cause`, `causes` and what they rest on (see
-//! `json/verdict.rs`). `info` is the object of `underspan info`; `tables` holds every table of `underspan stats` under
+//! `json/verdict.rs`). `tokens` holds how soon tokens came, over all requests (see
+//! `json/latency.rs`). `info` is the object of `underspan info`; `tables` holds every table of `underspan stats` under
 //! its name, rows in the order of importance, times in nanoseconds; `longest_gaps` lists the
 //! longest idle stretches per device with their parts by cause; `precision` is what the kernels
 //! computed in and whether that is what was declared.
@@ -10,6 +11,7 @@ use serde_json::{Map, Value, json};
 use underspan_engine::{Analysis, Gap, IdleClass};
 use underspan_model::Timeline;
 
+use super::latency::tokens_value;
 use super::money::{cost_value, slo_value};
 use super::verdict::{cohort, verdict_members};
 use super::{info_value, object, precision_value, to_text};
@@ -56,6 +58,7 @@ pub fn verdict_json(inputs: &[String], answers: &Answers<'_>) -> String {
 fn answer_members(answers: &Answers<'_>) -> Map<String, Value> {
     let mut members = answers.verdict.map(verdict_members).unwrap_or_default();
     members.insert("cohorts".to_owned(), answers.cohorts.iter().map(cohort).collect());
+    members.extend(answers.tokens.map(|tokens| ("tokens".to_owned(), tokens_value(tokens))));
     members.extend(answers.cost.map(|cost| ("cost".to_owned(), cost_value(cost))));
     members.extend(answers.slo.map(|slo| ("slo".to_owned(), slo_value(slo))));
     members

@@ -3,14 +3,24 @@
 //! One request is one object:
 //! `{request, trace_id, span: {start_ns, end_ns}, parts: [{kind, ns, evidence}],
 //! steps: [{step, start_ns, end_ns, own_tokens, members}], rung, clock_uncertainty_ns}`.
-//! Parts sum to the span. `evidence` lists rows as `{table, row}`; rows of `step` are positions in
+//! Parts sum to the span. Besides these keys each has `phases: [{phase, start_ns, end_ns}]`, which
+//! follow each other over the span, `tokens: {prompt, cached, output}`, `ttft_ns`, `tpot_ns`,
+//! `itl: {n, p50_ns, p95_ns, p99_ns, max_ns, series_ns}` (null when fewer than two tokens are known to
+//! come from known steps; `p99_ns` null of fewer than 100), and each of its steps `phase`,
+//! `computed_tokens`, `batch_size` and `position`, the place in the engine's batch from zero.
+//! `clock_offset_ns` is what was added to the times of spans to put them on the clock of the steps,
+//! told by `clock_offset_by` (null and zero where clocks agree as they are); clocks that are apart by
+//! an offset that is not well known have `clock_is_refused`: nothing is joined by time.
+//!
+//! `evidence` lists rows as `{table, row}`; rows of `step` are positions in
 //! the list of all steps in order of start. `members` are the ids of the requests in the step, this
 //! one included. `own_tokens`, `trace_id` and `clock_uncertainty_ns` are null where nothing says.
 
 use serde_json::{Value, json};
-use underspan_engine::{Evidence, Requests};
+use underspan_engine::{Evidence, LatencySummary, Requests, TokenGap};
 use underspan_model::tables::Phase;
 
+use super::latency::summary_value;
 use super::to_text;
 
 /// The requests at `chosen` (positions in [`Requests::requests`]): one object when `is_single`,
@@ -37,6 +47,15 @@ fn request_value(requests: &Requests, at: usize) -> Option<Value> {
             })
         })
         .collect();
+    let phases = request.stages.iter().map(|stage| {
+        json!({
+            "phase": stage.kind.as_str(),
+            "start_ns": stage.interval.start().as_ns(),
+            "end_ns": stage.interval.end().as_ns(),
+        })
+    });
+    let gaps = requests.token_gaps(request);
+    let correction = requests.clock.correction;
     let steps: Value = request
         .steps
         .iter()
@@ -50,6 +69,10 @@ fn request_value(requests: &Requests, at: usize) -> Option<Value> {
                 "end_ns": step.window.end().as_ns(),
                 "own_tokens": membership.own_tokens,
                 "members": members.filter_map(|m| id(m.request)).collect::<Vec<_>>(),
+                "phase": phase_value(membership.phase),
+                "computed_tokens": membership.computed_tokens,
+                "batch_size": step.n_members,
+                "position": membership.position,
             }))
         })
         .collect();
@@ -64,7 +87,35 @@ fn request_value(requests: &Requests, at: usize) -> Option<Value> {
         "steps": steps,
         "rung": request.rung.code(),
         "clock_uncertainty_ns": requests.clock.uncertainty_ns,
+        "clock_is_refused": requests.clock.is_refused,
+        "clock_offset_ns": correction.map_or(0, |correction| correction.offset_ns),
+        "clock_offset_by": correction.map(|correction| correction.evidence.as_str()),
+        "phases": phases.collect::<Value>(),
+        "tokens": {
+            "prompt": request.tokens.prompt,
+            "cached": request.tokens.cached,
+            "output": request.tokens.output,
+        },
+        "ttft_ns": request.ttft.map(|ttft| ttft.as_ns()),
+        "tpot_ns": request.tpot.map(|tpot| tpot.as_ns()),
+        "itl": itl_value(&gaps),
     }))
+}
+
+fn itl_value(gaps: &[TokenGap]) -> Value {
+    let Some(summary) = LatencySummary::of(gaps.iter().map(|gap| gap.gap)) else {
+        return Value::Null;
+    };
+    let mut value = summary_value(&summary);
+    value["series_ns"] = gaps.iter().map(|gap| gap.gap.as_ns()).collect();
+    value
+}
+
+fn phase_value(phase: Phase) -> Value {
+    match phase {
+        Phase::Unknown => Value::Null,
+        phase => Value::from(phase.as_str()),
+    }
 }
 
 fn evidence(row: &Evidence) -> Value {
@@ -90,10 +141,7 @@ pub fn members_json(
                 "start_ns": step.host.start().as_ns(),
                 "end_ns": step.host.end().as_ns(),
                 "own_tokens": member.own_tokens,
-                "phase": match member.phase {
-                    Phase::Unknown => Value::Null,
-                    phase => Value::from(phase.as_str()),
-                },
+                "phase": phase_value(member.phase),
                 "rung": rung,
             }));
         }

@@ -4,6 +4,7 @@ mod analysis;
 mod diff;
 mod explain;
 mod info;
+mod latency;
 mod money;
 mod precision;
 mod verdict;

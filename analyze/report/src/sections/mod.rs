@@ -7,6 +7,7 @@ mod idle;
 mod money;
 mod overview;
 mod precision;
+mod tokens;
 mod verdict;
 
 pub(crate) use capture::capture;
@@ -16,6 +17,7 @@ pub(crate) use idle::idle;
 pub(crate) use money::{cost, slo};
 pub(crate) use overview::overview;
 pub(crate) use precision::precision;
+pub(crate) use tokens::tokens;
 pub(crate) use verdict::verdict;
 
 /// A fraction as a percentage with one place; a small but real share is never shown as zero.

@@ -1,8 +1,7 @@
 //! The verdict: first the answer, then why, then what to do.
 
-use underspan_detectors::{
-    Cause, Detection, Latency, P99_MIN_N, Percentile, Verdict, VerdictKind, detector,
-};
+use underspan_detectors::{Cause, Detection, Latency, Percentile, Verdict, VerdictKind, detector};
+use underspan_engine::P99_MIN_N;
 use underspan_model::DurationNs;
 
 use super::percent;
