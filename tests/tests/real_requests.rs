@@ -555,16 +555,15 @@ fn numbered_pairs(requests: &Requests) -> BTreeSet<(String, u64)> {
 }
 
 /// Clocks that are `offset` apart are put right to within what is said of it, with the members that
-/// clocks which agree give, or refused. Returns whether they were put right.
+/// clocks which agree give, or refused. Returns which, in words.
 #[track_caller]
-fn put_right_or_refused(name: &str, offset: i64, moved: &Requests, healthy: &Requests) -> bool {
+fn put_right_or_refused(name: &str, offset: i64, moved: &Requests, healthy: &Requests) -> String {
     let clock = moved.clock;
     let Some(correction) = clock.correction else {
         assert!(clock.is_refused, "{name} {offset}: {clock:?}");
         let apart = clock.uncertainty_ns.expect("a bound");
         assert!(apart.abs_diff(offset.unsigned_abs()) < 10_000_000, "{name} {offset}: {apart}");
-        println!("{name}, {offset} ns apart: refused");
-        return false;
+        return format!("{name}, {offset} ns apart: refused");
     };
     assert!(!clock.is_refused);
     let (error, bound) =
@@ -573,14 +572,12 @@ fn put_right_or_refused(name: &str, offset: i64, moved: &Requests, healthy: &Req
     let (found, expected) = (numbered_pairs(moved), numbered_pairs(healthy));
     let hits = found.intersection(&expected).count() as f64;
     let (recall, precision) = (hits / expected.len() as f64, hits / found.len() as f64);
-    println!(
-        "{name}, {offset} ns apart: {} ns off, said to be within {bound}, by {}; recall {recall:.4}, \
-         precision {precision:.4}",
-        error,
-        correction.evidence.as_str()
-    );
     assert!(recall > 0.98 && precision > 0.98, "{name} {offset}: {recall} {precision}");
-    true
+    format!(
+        "{name}, {offset} ns apart: {error} ns off, said to be within {bound}, by {}; recall {recall:.4}, \
+         precision {precision:.4}",
+        correction.evidence.as_str()
+    )
 }
 
 #[test]
@@ -599,7 +596,7 @@ fn clocks_that_are_apart_are_put_right_or_refused() {
             for column in device {
                 column.iter_mut().for_each(|start| *start += offset);
             }
-            put_right_or_refused(name, offset, &requests_of(&timeline), &healthy);
+            println!("{}", put_right_or_refused(name, offset, &requests_of(&timeline), &healthy));
         }
     }
 }
@@ -616,7 +613,7 @@ fn spans_of_a_real_vllm_on_another_clock_than_its_hook_are_put_right_or_refused(
             let mut timeline = capture.clone();
             timeline.spans.start_ns.iter_mut().for_each(|start| *start -= offset);
             let moved = requests_of(&timeline);
-            put_right_or_refused(&format!("{told:?}"), offset, &moved, &healthy);
+            println!("{}", put_right_or_refused(&format!("{told:?}"), offset, &moved, &healthy));
         }
     }
 }

@@ -67,8 +67,7 @@ pub(crate) fn slo(document: &mut Document, attainment: &Attainment) {
     let apdex = attainment.apdex.map_or(String::new(), |apdex| format!(" Apdex {apdex:.2}."));
     let burn = match attainment.budget_lasts_hours {
         Some(hours) if burn_rate > 1.0 => format!(
-            " The error budget burns {:.1} times as fast as allowed: that of 30 days is gone in {:.0} h.",
-            burn_rate, hours
+            " The error budget burns {burn_rate:.1} times as fast as allowed: that of 30 days is gone in {hours:.0} h."
         ),
         _ => " The error budget holds.".to_owned(),
     };
