@@ -53,6 +53,11 @@ fn exit_codes_pass_through() {
     let captured: std::collections::HashSet<_> = captured.iter().copied().collect();
     let mut nodes = capture.kernels.graph_node_id.iter().filter(|node| **node != NONE_U64);
     assert!(nodes.all(|node| captured.contains(node)), "where each node was captured");
+    let info = bench.command(&["info", "cap.uspan", "--format", "json"]).output().expect("it ends");
+    let info: serde_json::Value = serde_json::from_slice(&info.stdout).expect("JSON");
+    let graphs = &info["graphs"];
+    assert_eq!(graphs["kernels_with_captured_node"], n_in_graphs, "{graphs}");
+    assert_eq!(graphs["captured_nodes_with_call"], graphs["captured_nodes"], "{graphs}");
     let not_found = bench.record(&["--force"], &["/nonexistent/program"]);
     assert_eq!(not_found.status.code(), Some(2));
     assert!(stderr(&not_found).contains("/nonexistent/program"), "{}", stderr(&not_found));

@@ -12,6 +12,7 @@ mod correlation;
 mod device_work;
 mod diff;
 mod exact_ranks;
+mod graph_nodes;
 mod idle;
 mod intervals;
 mod occupancy;
@@ -38,6 +39,7 @@ pub use diff::{
     RoleChange, Side,
 };
 pub use exact_ranks::SignedStats;
+pub use graph_nodes::captured_calls;
 pub use idle::{DeviceIdle, Gap, IdleClass, idle_of};
 pub use intervals::IntervalList;
 pub use occupancy::{DeviceOccupancy, Occupancy, StreamOccupancy};

@@ -7,6 +7,7 @@ use underspan_model::{
     Trust,
 };
 
+use crate::graph_nodes::{captured_calls, n_captured_kernels};
 use crate::stats::annotation_stats;
 use crate::{
     CallKind, Correlation, KernelStats, NamedStats, Occupancy, SignedStats, UnlaunchedCounts,
@@ -146,6 +147,12 @@ pub struct GraphSummary {
     pub kernels_under_graph_launch: u64,
     /// Kernels that name the graph node they are.
     pub kernels_with_graph_node_id: u64,
+    /// Those of them of which it is known where they were captured.
+    pub kernels_with_captured_node: u64,
+    /// Nodes of graphs of which it is known where they were captured.
+    pub captured_nodes: u64,
+    /// Those of them whose call is known.
+    pub captured_nodes_with_call: u64,
     /// API calls that begin or end the recording of a graph.
     pub stream_capture_calls: u64,
     /// Graph launches traced as a whole.
@@ -301,6 +308,9 @@ impl GraphSummary {
             kernels_with_graph_node_id: count(&timeline.kernels.graph_node_id, |id| {
                 *id != NONE_U64
             }),
+            kernels_with_captured_node: n_captured_kernels(timeline),
+            captured_nodes: timeline.dimensions.graph_nodes.len() as u64,
+            captured_nodes_with_call: count(&captured_calls(timeline), |call| *call != NONE_U32),
             stream_capture_calls: calls_of(CallKind::StreamCapture),
             graph_trace_rows: timeline.graph_launches.len() as u64,
         }

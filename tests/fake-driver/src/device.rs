@@ -104,12 +104,13 @@ impl Device {
         duration_ns: u64,
     ) -> Result<u64, Fault> {
         let start_ns = now_ns();
+        let correlation = self.next_call();
         if let Some(graph) = self.capturing.get_mut(&stream) {
             self.n_nodes += 1;
             graph.add(Node { id: self.n_nodes, work, duration_ns }, self.cupti);
+            self.called(cbid, start_ns, CALL_NS, correlation);
             return Ok(start_ns);
         }
-        let correlation = self.next_call();
         let state = self.streams.get_mut(&stream).ok_or(Fault::InvalidHandle)?;
         let (run_start_ns, end_ns) = state.run(start_ns, duration_ns);
         let ran = Ran { start_ns: run_start_ns, end_ns, stream, correlation, graph: (0, 0) };

@@ -19,4 +19,8 @@ def run(kit, result):
             else:
                 kernels = info["graphs"]["kernels_with_graph_node_id"]
                 result.check(what + "kernels of graphs", truth["replays"] * truth["nodes"], kernels)
+                # Of a graph from before the recording nobody saw the capture.
+                known = kernels if when == "early" else 0
+                found = info["graphs"]["kernels_with_captured_node"]
+                result.check(what + "kernels whose capture is known", known, found)
             result.check(what + "losses", {}, compare.losses(info))
