@@ -31,8 +31,8 @@ pub fn captured_calls(timeline: &Timeline) -> Vec<u32> {
     let call_at = |thread: u32, time_ns: i64| {
         let rows = by_thread.get(&thread)?;
         let n_begun = rows.partition_point(|row| start_ns(*row) <= time_ns);
-        let begun = rows[..n_begun].iter().rev().take(MOST_NESTED);
-        begun.filter(|row| end_ns(**row) >= time_ns).last().copied()
+        let mut last = rows[n_begun.saturating_sub(MOST_NESTED)..n_begun].iter();
+        last.find(|row| end_ns(**row) >= time_ns).copied()
     };
     let known = nodes.thread.iter().zip(&nodes.captured_ns);
     known
