@@ -155,7 +155,8 @@ def throughput_cost(blocks):
 
 def itl_cost(blocks, percent=99):
     """Cost in a percentile of the time between tokens."""
-    return Cost([(percentile(off["itl_ns"], percent), percentile(on["itl_ns"], percent)) for off, on in pairs_of(blocks)])
+    pairs = pairs_of(blocks)
+    return Cost([(percentile(off["itl_ns"], percent), percentile(on["itl_ns"], percent)) for off, on in pairs])
 
 
 def rate(block):

@@ -2,7 +2,6 @@
 
 usage: graphs.py KINDS {early|late} NODES REPLAYS"""
 
-import contextlib
 import sys
 
 import control

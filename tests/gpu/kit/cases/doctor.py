@@ -7,7 +7,8 @@ def run(kit, result):
     told = kit.doctor()
     if not kit.double:
         result.check("records GPU work", True, told["records_gpu_work"])
-        result.check("checks that are bad", [], [check["found"] for check in told["checks"] if check["health"] == "bad"])
+        bad = [check["found"] for check in told["checks"] if check["health"] == "bad"]
+        result.check("checks that are bad", [], bad)
     result.check("records requests", True, told["records_requests"])
     for check in told["checks"]:
         if check["id"] in ("driver", "cupti", "sharing"):
