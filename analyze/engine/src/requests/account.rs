@@ -24,8 +24,9 @@ pub(super) struct Accountant<'a> {
     pub(super) deferrals: &'a [Deferral],
 }
 
-/// Sums by kind, with the rows that show them.
-struct Sums {
+/// Sums by kind, with the rows that show them. Memory that is used again for each request.
+#[derive(Debug)]
+pub(super) struct Sums {
     ns: Vec<u64>,
     evidence: Vec<Vec<(u64, Evidence)>>,
 }
@@ -43,8 +44,8 @@ impl Accountant<'_> {
         known: Known<'_>,
         stages: &[Stage],
         scratch: &mut Scratch,
+        sums: &mut Sums,
     ) -> Account {
-        let mut sums = Sums::new();
         let mut gpu_wall = 0;
         let mut next = 0;
         for stage in stages {
@@ -59,13 +60,13 @@ impl Accountant<'_> {
                     sums.add(PartKind::Preempted, from, to, evidence);
                 }
                 StageKind::Unexplained => sums.add(PartKind::Unexplained, from, to, rows.serving()),
-                StageKind::Queue => self.queue(known, from, to, &mut sums),
+                StageKind::Queue => self.queue(known, from, to, sums),
                 StageKind::Prefill | StageKind::Decode => {
-                    gpu_wall += self.scheduled(known, (from, to), &mut next, scratch, &mut sums);
+                    gpu_wall += self.scheduled(known, (from, to), &mut next, scratch, sums);
                 }
             }
         }
-        Account { parts: sums.into_parts(), gpu_wall }
+        Account { parts: sums.take_parts(), gpu_wall }
     }
 
     /// Why a request waited in the queue.
@@ -238,11 +239,13 @@ impl Rows<'_> {
     }
 }
 
-impl Sums {
-    fn new() -> Self {
+impl Default for Sums {
+    fn default() -> Self {
         Self { ns: vec![0; PartKind::COUNT], evidence: vec![Vec::new(); PartKind::COUNT] }
     }
+}
 
+impl Sums {
     fn add(&mut self, kind: PartKind, from: i64, to: i64, evidence: Option<Evidence>) {
         self.add_ns(kind, within(from, to, from, to), evidence);
     }
@@ -299,19 +302,21 @@ impl Sums {
         self.add_ns(PartKind::Interference, moved, Some(evidence));
     }
 
-    fn into_parts(self) -> Vec<Part> {
-        let kinds = self.ns.into_iter().zip(self.evidence).enumerate();
-        kinds
-            .filter(|(_, (ns, _))| *ns > 0)
-            .map(|(index, (ns, mut evidence))| {
-                evidence.sort_by_key(|(ns, row)| (std::cmp::Reverse(*ns), *row));
-                Part {
+    /// The parts, in order of kind. Leaves nothing behind.
+    fn take_parts(&mut self) -> Vec<Part> {
+        let mut parts = Vec::with_capacity(self.ns.iter().filter(|ns| **ns > 0).count());
+        for (index, (ns, rows)) in self.ns.iter_mut().zip(&mut self.evidence).enumerate() {
+            if *ns > 0 {
+                rows.sort_by_key(|(ns, row)| (std::cmp::Reverse(*ns), *row));
+                parts.push(Part {
                     kind: PartKind::from_index(index),
-                    ns,
-                    evidence: evidence.into_iter().map(|(_, row)| row).collect(),
-                }
-            })
-            .collect()
+                    ns: std::mem::take(ns),
+                    evidence: rows.iter().map(|(_, row)| *row).collect(),
+                });
+            }
+            rows.clear();
+        }
+        parts
     }
 }
 

@@ -13,6 +13,8 @@ use crate::{Analysis, StepDialect, StepLabel};
 
 /// A label may begin this much before the step that the hook saw, or after its end.
 const SAME_STEP_NS: i64 = 2_000_000;
+/// Most members that room is made for before they are seen.
+const NAMED_AT_ONCE: u64 = 256;
 /// Ranks agree on this share of their steps.
 const RANKS_AGREE: f64 = 0.8;
 
@@ -156,6 +158,7 @@ fn of_tables(timeline: &Timeline) -> Vec<EngineStep> {
         let (context, generation) =
             (requests(row.context_requests), requests(row.generation_requests));
         let kind = StepKind::from_code(row.kind);
+        let named = context.unwrap_or(0).saturating_add(generation.unwrap_or(0));
         places.entry((row.process, row.step_id)).or_insert(steps.len() as u32);
         steps.push(EngineStep {
             host: row.interval(),
@@ -176,14 +179,22 @@ fn of_tables(timeline: &Timeline) -> Vec<EngineStep> {
             number: row.step_id,
             analysis_step: None,
             device_interval: None,
-            members: Vec::new(),
+            members: Vec::with_capacity(named.min(NAMED_AT_ONCE) as usize),
             preempted: Vec::new(),
             engine: 0,
         });
     }
+    // Members of a step stand together.
+    let mut last = None;
     for member in timeline.step_members.iter() {
-        let Some(at) = places.get(&(member.process, member.step_id)) else { continue };
-        let step = &mut steps[*at as usize];
+        let key = (member.process, member.step_id);
+        let place = match last {
+            Some((of, place)) if of == key => place,
+            _ => places.get(&key).copied(),
+        };
+        last = Some((key, place));
+        let Some(at) = place else { continue };
+        let step = &mut steps[at as usize];
         let phase = Phase::from_code(member.phase);
         let raw = RawMember {
             request: StringId::from_raw(member.request),

@@ -21,7 +21,7 @@ pub(super) struct Members {
     /// By request: steps in which it was put out of the batch.
     pub(super) preempted: Vec<Vec<u32>>,
     /// By request, beside each membership: how long it had waited in the queue of that step, where
-    /// the source says so for each step.
+    /// the source says so for each step. May end before the memberships do.
     pub(super) waited: Vec<Vec<Option<u64>>>,
 }
 
@@ -53,9 +53,7 @@ pub(super) fn join(
                 let request = by_span
                     .or_else(|| names.request(timeline, raw.request))
                     .unwrap_or_else(|| names.add(found, raw, step.host));
-                joined.of_request.resize(found.requests.len(), Vec::new());
-                joined.preempted.resize(found.requests.len(), Vec::new());
-                joined.waited.resize(found.requests.len(), Vec::new());
+                joined.make_room(found.requests.len());
                 if is_preempted {
                     joined.preempted[request as usize].push(at as u32);
                     continue;
@@ -64,12 +62,28 @@ pub(super) fn join(
                 // An ensemble's request may be in a step by two of its models.
                 if memberships.last().is_none_or(|last| last.step != at as u32) {
                     memberships.push(membership(at as u32, position, raw, step.rung));
-                    joined.waited[request as usize].push(waited(index, raw));
+                    if let Some(ns) = waited(index, raw) {
+                        let before = memberships.len() - 1;
+                        let list = &mut joined.waited[request as usize];
+                        list.resize(before, None);
+                        list.push(Some(ns));
+                    }
                 }
             }
         }
     }
     joined
+}
+
+impl Members {
+    /// Lists for requests that only steps know.
+    fn make_room(&mut self, n_requests: usize) {
+        if self.of_request.len() < n_requests {
+            self.of_request.resize(n_requests, Vec::new());
+            self.preempted.resize(n_requests, Vec::new());
+            self.waited.resize(n_requests, Vec::new());
+        }
+    }
 }
 
 fn membership(step: u32, position: usize, raw: &RawMember, rung: Rung) -> Membership {

@@ -42,7 +42,7 @@ pub use request::{
 pub use tokens::{LatencySummary, TokenGap, TokenLatencies};
 
 use crate::{Analysis, WorkItem, WorkKind};
-use account::Accountant;
+use account::{Accountant, Sums};
 use clock::Apart;
 use discover::{Discovery, Found};
 use engine_steps::{EngineSteps, ServingSpans};
@@ -132,7 +132,9 @@ impl Requests {
         let mut requests: Vec<Request> = (0..found.requests.len())
             .into_par_iter()
             .with_min_len(64)
-            .map_init(Scratch::default, |scratch, at| assembly.request(at, scratch))
+            .map_init(<(Scratch, Sums)>::default, |(scratch, sums), at| {
+                assembly.request(at, scratch, sums)
+            })
             .collect();
         let mut order: Vec<u32> = (0..requests.len() as u32).collect();
         order.sort_by_key(|at| {
@@ -290,7 +292,7 @@ struct Assembly<'a> {
 }
 
 impl Assembly<'_> {
-    fn request(&self, at: usize, scratch: &mut Scratch) -> Request {
+    fn request(&self, at: usize, scratch: &mut Scratch, sums: &mut Sums) -> Request {
         let found = &self.found.requests[at];
         let (empty, empty_steps) = (Vec::new(), Vec::new());
         let steps = &self.members.of_request[at];
@@ -306,7 +308,7 @@ impl Assembly<'_> {
         };
         let time = self.accountant.time;
         let cut = Stages::of(self.timeline, time, known);
-        let account = self.accountant.account(known, &cut.stages, scratch);
+        let account = self.accountant.account(known, &cut.stages, scratch, sums);
         let facts = &found.facts;
         let whole = |value: Option<i64>| value.and_then(|value| u64::try_from(value).ok());
         let start = found.serving.start().as_ns();
@@ -393,7 +395,12 @@ impl Assembly<'_> {
     fn steps(&self, requests: &mut [Request], place: &[u32]) -> Vec<RequestStep> {
         let time = self.accountant.time;
         let steps = &time.steps.steps;
-        let mut members: Vec<Vec<(u32, Membership)>> = vec![Vec::new(); steps.len()];
+        let mut n_of_step = vec![0_usize; steps.len()];
+        for membership in self.members.of_request.iter().flatten() {
+            n_of_step[membership.step as usize] += 1;
+        }
+        let mut members: Vec<Vec<(u32, Membership)>> =
+            n_of_step.into_iter().map(Vec::with_capacity).collect();
         for (at, memberships) in self.members.of_request.iter().enumerate() {
             for membership in memberships {
                 members[membership.step as usize].push((at as u32, *membership));

@@ -98,15 +98,15 @@ impl<'a> Profiler<'a> {
         }
         scratch.clear();
         self.collect(step, from, to, scratch);
-        let mut sums = vec![0_u64; PartKind::COUNT];
+        let mut sums = [0_u64; PartKind::COUNT];
         let device = scratch.device();
         self.cover(device, from, to, scratch, &mut sums);
         let busy = scratch.busy;
         self.explain_gaps(step, from, to, scratch, &mut sums);
-        let parts = (0..PartKind::COUNT)
-            .filter(|index| sums[*index] > 0)
-            .map(|index| (PartKind::from_index(index), sums[index]))
-            .collect();
+        let mut parts = Vec::with_capacity(sums.iter().filter(|ns| **ns > 0).count());
+        for (index, ns) in sums.into_iter().enumerate().filter(|(_, ns)| *ns > 0) {
+            parts.push((PartKind::from_index(index), ns));
+        }
         Profile { parts, busy, device }
     }
 
@@ -292,6 +292,10 @@ impl Scratch {
 
     /// The device most of the step's work ran on.
     fn device(&self) -> u32 {
+        let Some(first) = self.own.first().map(|own| own.device) else { return NONE_U32 };
+        if self.own.iter().all(|own| own.device == first) {
+            return first;
+        }
         let mut sums: Vec<(u32, u64)> = Vec::new();
         for own in &self.own {
             let ns = own.end.abs_diff(own.start);

@@ -115,7 +115,7 @@ pub(super) struct SpanIndex {
     first_child: Vec<u32>,
     children: Vec<u32>,
     /// Row by [`Span::id`](underspan_model::tables::Span::id).
-    row_of_number: HashMap<u32, u32, FixedState>,
+    row_of_number: RowOfNumber,
     /// Rows that name the request of another service in an attribute, by that name.
     named: HashMap<u32, u32, FixedState>,
 }
@@ -126,13 +126,12 @@ impl SpanIndex {
         let n = spans.len();
         let mut by_id: HashMap<(u64, u64, u64), u32, FixedState> =
             HashMap::with_capacity_and_hasher(n, FixedState::default());
-        let mut row_of_number: HashMap<u32, u32, FixedState> =
-            HashMap::with_capacity_and_hasher(n, FixedState::default());
+        let mut row_of_number = RowOfNumber::for_spans(n);
         for row in 0..n {
             let key = (spans.trace_id_high[row], spans.trace_id_low[row], spans.span_id[row]);
             by_id.entry(key).or_insert(row as u32);
             if spans.id[row] != NONE_U32 {
-                row_of_number.entry(spans.id[row]).or_insert(row as u32);
+                row_of_number.add(spans.id[row], row as u32);
             }
         }
         let mut parent = vec![NONE_U32; n];
@@ -166,9 +165,9 @@ impl SpanIndex {
             }
             let text = attributes.text[row];
             let role = roles.iter().find(|(name, _)| *name == text).map(|(_, role)| *role);
-            let span = self.row_of_number.get(&attributes.span[row]);
+            let span = self.row_of_number.get(attributes.span[row]);
             if let (Some(role), Some(span)) = (role, span) {
-                self.role[*span as usize] = role;
+                self.role[span as usize] = role;
             }
         }
     }
@@ -196,7 +195,7 @@ impl SpanIndex {
                 continue;
             }
             if attributes.span[row] != last.0 {
-                let span = self.row_of_number.get(&attributes.span[row]).copied();
+                let span = self.row_of_number.get(attributes.span[row]);
                 last = (attributes.span[row], span.unwrap_or(NONE_U32));
             }
             let Some(role) = self.role.get(last.1 as usize) else { continue };
@@ -284,12 +283,43 @@ impl SpanIndex {
 
     /// The row of a span by its number in the capture.
     pub(super) fn row_of(&self, number: u32) -> Option<u32> {
-        self.row_of_number.get(&number).copied()
+        self.row_of_number.get(number)
     }
 
     /// A span of another service that names the request with this id.
     pub(super) fn naming(&self, request: StringId) -> Option<u32> {
         self.named.get(&request.raw()).copied()
+    }
+}
+
+/// Rows by the numbers of spans, which most often count up from zero.
+#[derive(Debug, Default)]
+struct RowOfNumber {
+    dense: Vec<u32>,
+    sparse: HashMap<u32, u32, FixedState>,
+}
+
+impl RowOfNumber {
+    fn for_spans(n: usize) -> Self {
+        Self { dense: vec![NONE_U32; n.saturating_mul(2)], sparse: HashMap::default() }
+    }
+
+    /// The first row of a number counts.
+    fn add(&mut self, number: u32, row: u32) {
+        match self.dense.get_mut(number as usize) {
+            Some(place) if *place == NONE_U32 => *place = row,
+            Some(_) => {}
+            None => {
+                self.sparse.entry(number).or_insert(row);
+            }
+        }
+    }
+
+    fn get(&self, number: u32) -> Option<u32> {
+        match self.dense.get(number as usize) {
+            Some(row) => Some(*row).filter(|row| *row != NONE_U32),
+            None => self.sparse.get(&number).copied(),
+        }
     }
 }
 
@@ -309,6 +339,18 @@ fn names_a_request(key: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_are_found_by_numbers_near_and_far() {
+        let mut rows = RowOfNumber::for_spans(2);
+        for (number, row) in [(3, 0), (u32::MAX - 1, 1), (3, 9), (u32::MAX - 1, 9)] {
+            rows.add(number, row);
+        }
+        assert_eq!(
+            [3, u32::MAX - 1, 0, 4].map(|number| rows.get(number)),
+            [Some(0), Some(1), None, None]
+        );
+    }
 
     #[test]
     fn keys_that_name_requests() {
