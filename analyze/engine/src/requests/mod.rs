@@ -449,6 +449,7 @@ impl Assembly<'_> {
                 thread: ThreadId::from_raw(self.owners.thread[at]),
                 device: DeviceId::from_raw(profile.device),
                 kind: step.kind,
+                model: if step.rung == Rung::ExactBatch { step.name } else { StringId::NONE },
                 label: step.label,
                 rung: rung.unwrap_or(step.rung),
                 n_members: stated.or((n_known > 0).then_some(n_known)),

@@ -213,6 +213,8 @@ pub struct RequestStep {
     pub device: DeviceId,
     /// What it did.
     pub kind: StepKind,
+    /// Model that it ran, where the spans that tell of the step name it; none otherwise.
+    pub model: StringId,
     /// What its label or the hook says: counts and tokens.
     pub label: StepLabel,
     /// How well its members are known.

@@ -7,7 +7,7 @@
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use underspan_model::tables::Table;
-use underspan_model::{Interval, NONE_U32, Timeline, TimestampNs};
+use underspan_model::{Interval, NONE_U32, StringId, Timeline, TimestampNs};
 
 use super::engine_steps::EngineSteps;
 use crate::{Correlation, StepDialect, WorkKind};
@@ -171,7 +171,8 @@ fn call_owners(timeline: &Timeline, steps: &EngineSteps) -> Vec<u32> {
             of_thread[(step.thread as usize).min(n_threads)].push(at as u32);
         }
     }
-    let mut adopter = Adopter::new(steps, without, n_threads + 1);
+    let model_of_thread = models_of_threads(timeline, steps, &without, &of_thread);
+    let mut adopter = Adopter::new(steps, without, model_of_thread);
     let mut next = vec![0_usize; n_threads + 1];
     let calls = &timeline.api_calls;
     let mut owners = vec![NONE_U32; calls.len()];
@@ -204,6 +205,57 @@ fn call_owners(timeline: &Timeline, steps: &EngineSteps) -> Vec<u32> {
     owners
 }
 
+/// The model that each thread without steps of its own runs, of a server of several: an instance
+/// has a thread, so that all its calls lie within steps of one model, while those of others (a
+/// tokenizer on the host) hold only some by chance. Every thread has none where there is one model.
+fn models_of_threads(
+    timeline: &Timeline,
+    steps: &EngineSteps,
+    without: &[u32],
+    of_thread: &[Vec<u32>],
+) -> Vec<StringId> {
+    let mut models = vec![StringId::NONE; of_thread.len()];
+    let name = |step: u32| steps.steps[step as usize].name;
+    if without.windows(2).all(|pair| name(pair[0]) == name(pair[1])) {
+        return models;
+    }
+    let mut counts: HashMap<(usize, StringId), u64, FixedState> = HashMap::default();
+    let mut open: Vec<u32> = Vec::new();
+    let mut next = 0;
+    let calls = &timeline.api_calls;
+    for row in 0..calls.len() {
+        let thread = (calls.thread[row] as usize).min(of_thread.len() - 1);
+        if !of_thread[thread].is_empty() {
+            continue;
+        }
+        let at = calls.start_ns[row];
+        while without.get(next).is_some_and(|step| host(steps, *step).0 <= at) {
+            open.push(without[next]);
+            next += 1;
+        }
+        open.retain(|step| at < host(steps, *step).1);
+        let surplus = open.len().saturating_sub(OPEN_LIMIT);
+        open.drain(..surplus);
+        for (place, step) in open.iter().enumerate() {
+            // Once for each model, however many of its steps are under way.
+            let model = name(*step);
+            if open[..place].iter().all(|other| name(*other) != model) {
+                *counts.entry((thread, model)).or_default() += 1;
+            }
+        }
+    }
+    let mut most = vec![0; models.len()];
+    let mut counts: Vec<((usize, StringId), u64)> = counts.into_iter().collect();
+    counts.sort_unstable();
+    for ((thread, model), n) in counts {
+        if n > most[thread] {
+            most[thread] = n;
+            models[thread] = model;
+        }
+    }
+    models
+}
+
 fn host(steps: &EngineSteps, step: u32) -> (i64, i64) {
     let host = steps.steps[step as usize].host;
     (host.start().as_ns(), host.end().as_ns())
@@ -221,17 +273,20 @@ struct Adopter<'a> {
     current: Vec<u32>,
     /// The thread each step was given to.
     holder: HashMap<u32, usize, FixedState>,
+    /// The model of each thread; none where any may be its.
+    model: Vec<StringId>,
 }
 
 impl<'a> Adopter<'a> {
-    fn new(steps: &'a EngineSteps, without: Vec<u32>, n_threads: usize) -> Self {
+    fn new(steps: &'a EngineSteps, without: Vec<u32>, model: Vec<StringId>) -> Self {
         Self {
             steps,
             without,
             next: 0,
             open: Vec::new(),
-            current: vec![NONE_U32; n_threads],
+            current: vec![NONE_U32; model.len()],
             holder: HashMap::default(),
+            model,
         }
     }
 
@@ -259,6 +314,10 @@ impl<'a> Adopter<'a> {
             .iter()
             .rev()
             .copied()
+            .filter(|step| {
+                let model = self.model[thread];
+                model.is_none() || self.steps.steps[*step as usize].name == model
+            })
             .find(|step| self.holder.get(step).is_none_or(|holder| *holder == thread));
         let step = free.unwrap_or(NONE_U32);
         self.current[thread] = step;
