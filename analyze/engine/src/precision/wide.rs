@@ -215,10 +215,12 @@ fn reason(
         None => storage.is_some_and(|storage| storage <= 16),
     };
     let is_vector = class.operation.value.contains("gemv");
-    // A head is one multiply behind the layers; a pass that fell back is many in a row.
-    let is_occasional = row.count.saturating_mul(OCCASIONAL) <= most_often
-        && !mostly(around.wanted_multiply_before);
     let is_between_casts = mostly(around.cast_before) && mostly(around.cast_after);
+    // A head is one multiply behind the layers, and what it yields stays wide; a pass that fell
+    // back is many in a row.
+    let is_occasional = row.count.saturating_mul(OCCASIONAL) <= most_often
+        && !mostly(around.wanted_multiply_before)
+        && !is_between_casts;
     if is_vector && (is_narrow_in_memory || width(dtype).is_some_and(|width| width <= 16)) {
         WideReason::MemoryBound
     } else if class.operation.value == "router_gemm" || mostly(around.routing_after) {
