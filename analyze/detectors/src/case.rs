@@ -1,12 +1,13 @@
 //! One capture as detectors see it: requests, steps, what happened in them, settings, counters.
 
-use hashbrown::HashMap;
-use underspan_engine::{Analysis, Request, RequestStep, Requests, StageKind};
+use hashbrown::{HashMap, HashSet};
+use underspan_engine::{Analysis, Request, RequestStep, Requests, Stage, StageKind};
 use underspan_model::tables::StepKind;
-use underspan_model::{NONE_U32, Timeline};
+use underspan_model::{NONE_U32, StringId, Timeline};
 
+use crate::batching::Batching;
 use crate::continuous::Continuous;
-use crate::replay::{NO_RUN, Removal, Run, Schedule, Served, replay};
+use crate::replay::{NO_LANE, NO_RUN, Removal, Run, Schedule, Served, replay};
 use crate::same_kernels::SameKernels;
 use crate::settings::Settings;
 use crate::statistics::percentile_of;
@@ -25,6 +26,16 @@ pub enum ServerKind {
     /// No request is known to have run in any step.
     Unknown,
 }
+
+/// A server to run again.
+#[derive(Debug)]
+enum Server {
+    Continuous(Continuous),
+    Batching(Batching),
+}
+
+/// Largest misfit of a model of batches that is used: otherwise the schedule is replayed.
+const BATCHING_MISFIT_MAX: f64 = 0.08;
 
 /// One capture, joined and measured.
 #[derive(Debug)]
@@ -47,8 +58,8 @@ pub struct Case<'a> {
     pub kind: ServerKind,
     /// Latency of every request: the length of its outermost span.
     pub latencies: Vec<u64>,
-    /// The server to run again, for continuous batching that can be modelled.
-    server: Option<Continuous>,
+    /// The server to run again, when it can be modelled.
+    server: Option<Server>,
     /// The same kind of run from before a change, if there is one.
     pub baseline: Option<Box<Case<'a>>>,
     /// Its kernels against those of the baseline, where most are the same.
@@ -79,29 +90,44 @@ impl<'a> Case<'a> {
             baseline: None,
             same_kernels: None,
         };
-        if case.kind == ServerKind::Continuous {
-            case.server = Continuous::of(&case);
-        }
+        case.server = match case.kind {
+            ServerKind::Continuous => Continuous::of(&case).map(Server::Continuous),
+            ServerKind::Batch | ServerKind::Single => Batching::of(&case)
+                .filter(|batching| batching.misfit(&case) <= BATCHING_MISFIT_MAX)
+                .map(Server::Batching),
+            ServerKind::Unknown => None,
+        };
         case
     }
 
     /// The latency of every request with `removals` taken out.
     pub fn without(&self, removals: &[&Removal]) -> Vec<u64> {
+        if let Some(Server::Continuous(server)) = &self.server {
+            return server.without(self, removals);
+        }
+        let spread: Vec<Removal> = match self.n_lanes() {
+            ..2 => Vec::new(),
+            _ => removals.iter().map(|removal| spread(&self.schedule, removal)).collect(),
+        };
+        let spread: Vec<&Removal> = spread.iter().collect();
+        let removals = if spread.is_empty() { removals } else { &spread };
+        // Of single requests the schedule stays the same with any amount of time taken out.
+        let is_another = self.kind == ServerKind::Batch
+            || removals.iter().any(|removal| removal.changes_server());
         match &self.server {
-            Some(server) => server.without(self, removals),
-            None if self.n_lanes() < 2 => replay(&self.schedule, removals),
-            None => {
-                let spread: Vec<Removal> =
-                    removals.iter().map(|removal| spread(&self.schedule, removal)).collect();
-                replay(&self.schedule, &spread.iter().collect::<Vec<_>>())
-            }
+            Some(Server::Batching(server)) if is_another => server.without(self, removals),
+            _ => replay(&self.schedule, removals),
         }
     }
 
     /// How far the unchanged run of the model is from what was observed, as a share of the median
     /// or the 95th percentile; zero for a replay, which is exact.
     pub fn misfit(&self) -> f64 {
-        self.server.as_ref().map_or(0.0, |server| server.misfit(self))
+        match &self.server {
+            Some(Server::Continuous(server)) => server.misfit(self),
+            Some(Server::Batching(server)) if self.kind == ServerKind::Batch => server.misfit(self),
+            _ => 0.0,
+        }
     }
 
     /// The same with a run to compare with.
@@ -153,20 +179,25 @@ impl<'a> Case<'a> {
 
     /// Length of a step: its run in the schedule.
     pub fn step_ns(&self, step: usize) -> u64 {
-        let run = &self.schedule.runs[step];
-        run.end_ns.saturating_sub(run.start_ns).max(0) as u64
+        self.schedule.runs[step].length_ns()
     }
 
     /// From the first to the last moment of any run, in nanoseconds.
     pub fn served_window_ns(&self) -> u64 {
-        let start = self.schedule.runs.iter().map(|run| run.start_ns).min();
-        let end = self.schedule.runs.iter().map(|run| run.end_ns).max();
+        let runs = || self.worker_steps().map(|step| &self.schedule.runs[step]);
+        let start = runs().map(|run| run.start_ns).min();
+        let end = runs().map(|run| run.end_ns).max();
         start.zip(end).map_or(0, |(start, end)| (end - start).max(0) as u64)
     }
 
     /// Number of lanes.
     pub fn n_lanes(&self) -> usize {
-        self.schedule.runs.iter().map(|run| run.lane as usize + 1).max().unwrap_or(0)
+        self.schedule.n_lanes()
+    }
+
+    /// Positions of the steps that took up a worker.
+    pub fn worker_steps(&self) -> impl Iterator<Item = usize> + Clone + '_ {
+        (0..self.schedule.runs.len()).filter(|step| self.schedule.runs[*step].has_lane())
     }
 
     /// How many requests were in a step: what its source says, or those known to be in it.
@@ -220,10 +251,15 @@ fn schedule_of(requests: &Requests) -> Schedule {
     let first = requests.steps.iter().find(|step| step.thread.raw() != NONE_U32);
     let fallback =
         first.map_or((NONE_U32, NONE_U32), |step| (step.process.raw(), step.thread.raw()));
-    let runs = requests
+    let on_host = host_models(requests);
+    let runs: Vec<Run> = requests
         .steps
         .iter()
         .map(|step| {
+            let (start_ns, end_ns) = (step.window.start().as_ns(), step.window.end().as_ns());
+            if on_host.contains(&step.model) {
+                return Run { lane: NO_LANE, start_ns, end_ns };
+            }
             let next = lanes.len() as u32;
             let process = step.process.raw();
             let key = match step.thread.raw() {
@@ -231,28 +267,53 @@ fn schedule_of(requests: &Requests) -> Schedule {
                 thread => (process, thread),
             };
             let lane = *lanes.entry(key).or_insert(next);
-            Run { lane, start_ns: step.window.start().as_ns(), end_ns: step.window.end().as_ns() }
+            Run { lane, start_ns, end_ns }
         })
         .collect();
     let requests = requests
         .requests
         .iter()
         .map(|request| {
-            let queued = request
-                .stages
-                .iter()
-                .find(|stage| !matches!(stage.kind, StageKind::Outside | StageKind::Frontend));
-            let ready = queued.map_or(request.serving.start(), |stage| stage.interval.start());
+            let steps = || request.steps.iter().map(|member| member.step);
+            let has_lane = |step: &u32| runs[*step as usize].has_lane();
+            let first = steps().find(has_lane);
+            let on_host = steps().take_while(|step| !has_lane(step)).last();
+            let done_ns = on_host.filter(|_| first.is_some()).map(|at| runs[at as usize].end_ns);
             Served {
                 arrival_ns: request.interval.start().as_ns(),
                 end_ns: request.interval.end().as_ns(),
-                ready_ns: ready.as_ns(),
-                first_run: request.steps.first().map_or(NO_RUN, |member| member.step),
-                last_run: request.steps.last().map_or(NO_RUN, |member| member.step),
+                ready_ns: ready_ns(request, done_ns),
+                first_run: first.unwrap_or(NO_RUN),
+                last_run: steps().rfind(has_lane).unwrap_or(NO_RUN),
             }
         })
         .collect();
     Schedule { runs, requests }
+}
+
+/// Models of a server that never use a device, although others do: what composes an ensemble with
+/// them (a tokenizer, postprocessing) runs on the host, beside the workers.
+fn host_models(requests: &Requests) -> HashSet<StringId> {
+    let names = |has_work: bool| -> HashSet<StringId> {
+        let steps = requests.steps.iter().filter(|step| !step.model.is_none());
+        steps.filter(|s| s.device_interval.is_some() == has_work).map(|s| s.model).collect()
+    };
+    let on_device = names(true);
+    if on_device.is_empty() {
+        return HashSet::new();
+    }
+    names(false).into_iter().filter(|model| !on_device.contains(model)).collect()
+}
+
+/// When the server could first have begun with a request: when it was queued, or when it was
+/// queued for the first model that needs a worker, once those on the host were `done_ns`.
+fn ready_ns(request: &Request, done_ns: Option<i64>) -> i64 {
+    let is_in = |stage: &&Stage| !matches!(stage.kind, StageKind::Outside | StageKind::Frontend);
+    let is_after =
+        |stage: &&Stage| done_ns.is_none_or(|done| stage.interval.start().as_ns() >= done);
+    let queued = request.stages.iter().find(|stage| is_in(stage) && is_after(stage));
+    let ready = queued.map_or(request.serving.start(), |stage| stage.interval.start());
+    ready.as_ns()
 }
 
 /// What a removal takes out of each run with what it takes out of the runs of other lanes at the
@@ -294,12 +355,11 @@ fn idle_before(schedule: &Schedule) -> Vec<Option<(i64, i64)>> {
             is_running[first + 1..=last].iter_mut().for_each(|running| *running = true);
         }
     }
-    let n_lanes = runs.iter().map(|run| run.lane as usize + 1).max().unwrap_or(0);
-    let mut free = vec![None; n_lanes];
+    let mut free = vec![None; schedule.n_lanes()];
     runs.iter()
         .enumerate()
         .map(|(at, run)| {
-            let free = &mut free[run.lane as usize];
+            let free = free.get_mut(run.lane as usize)?;
             let before: Option<i64> = *free;
             *free = Some(before.map_or(run.end_ns, |end| end.max(run.end_ns)));
             before

@@ -10,10 +10,11 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use underspan_engine::Request;
 use underspan_model::tables::Phase;
 
 use crate::Case;
-use crate::replay::Removal;
+use crate::replay::{Removal, as_changed};
 use crate::statistics::percentile_of;
 use crate::step_model::StepModel;
 use crate::telemetry::{KV_FULL, KV_USE};
@@ -48,6 +49,15 @@ struct Job {
     after_ns: i64,
     prompt_tokens: f64,
     decode_steps: u64,
+    /// Steps that its answer needs when it is never put out of the batch.
+    least_steps: u64,
+}
+
+impl Job {
+    fn decode_steps(&self, removals: &[&Removal]) -> u64 {
+        let is_unpreempted = removals.iter().any(|removal| removal.is_unpreempted);
+        if is_unpreempted { self.least_steps } else { self.decode_steps }
+    }
 }
 
 /// A step that ran.
@@ -55,7 +65,6 @@ struct Job {
 struct Observed {
     step: u32,
     start_ns: i64,
-    length_ns: f64,
     /// Its length over what the model says.
     factor: f64,
     /// Wait of the lane before it, while it was in use.
@@ -79,7 +88,6 @@ impl Continuous {
             lanes[run.lane as usize].steps.push(Observed {
                 step: at as u32,
                 start_ns: run.start_ns,
-                length_ns,
                 factor: (length_ns / expected).clamp(0.2, 20.0),
                 lag_ns: if *end != i64::MIN && lag < 20_000_000 { lag.max(0) as f64 } else { 0.0 },
             });
@@ -98,8 +106,7 @@ impl Continuous {
             };
             let decodes = request.steps.iter().filter(|m| m.phase == Phase::Decode).count();
             let prefills = request.steps.len() - decodes;
-            let cached = request.tokens.cached.unwrap_or(0);
-            let prompt = request.tokens.prompt.unwrap_or(0).saturating_sub(cached) as f64 * scale;
+            let prompt = computed_tokens(request, scale);
             lanes[first.lane as usize].jobs.push(Job {
                 request: at as u32,
                 ready_ns: served.ready_ns,
@@ -107,6 +114,10 @@ impl Continuous {
                 after_ns: served.end_ns.saturating_sub(end.end_ns),
                 prompt_tokens: if prefills > 0 { prompt.max(1.0) } else { 0.0 },
                 decode_steps: decodes as u64,
+                least_steps: request
+                    .tokens
+                    .output
+                    .map_or(decodes as u64, |n| n.saturating_sub(1).min(decodes as u64)),
             });
         }
         let declared = case.settings.number("engine.max_num_batched_tokens");
@@ -118,25 +129,25 @@ impl Continuous {
             n_requests: case.latencies.len(),
             observed: Vec::new(),
         };
-        server.observed = server.run(&[]);
+        server.observed = server.run(case, &[]);
         Some(server)
     }
 
-    /// Latencies with removals: what was observed, less what the two runs differ by.
+    /// Latencies with removals: what was observed, changed as the two runs differ.
     pub(crate) fn without(&self, case: &Case<'_>, removals: &[&Removal]) -> Vec<u64> {
-        let now = self.run(removals);
+        let now = self.run(case, removals);
         (0..self.n_requests)
             .map(|at| {
-                let seen = case.latencies[at] as i64;
+                let seen = case.latencies[at];
                 match (self.observed[at], now[at]) {
-                    (Some(before), Some(after)) => (seen - (before - after)).max(0) as u64,
+                    (Some(before), Some(after)) => as_changed(seen, before, after),
                     // It ran in no step that the capture shows.
                     _ => {
                         let out: u64 = removals
                             .iter()
                             .map(|r| value(&r.before_ns, at) + value(&r.after_ns, at))
                             .sum();
-                        (seen as u64).saturating_sub(out)
+                        seen.saturating_sub(out)
                     }
                 }
             })
@@ -159,12 +170,34 @@ impl Continuous {
         off[0].max(off[1])
     }
 
-    fn run(&self, removals: &[&Removal]) -> Vec<Option<i64>> {
+    fn run(&self, case: &Case<'_>, removals: &[&Removal]) -> Vec<Option<i64>> {
+        // Time that prompts took goes with their tokens, all other by step. What is taken out of
+        // steps may have gone with what was in them: the model is that of the steps without it.
+        let of_steps: Vec<&Removal> =
+            removals.iter().copied().filter(|r| r.prompt_tokens.iter().all(|n| *n == 0)).collect();
+        let left = |step: usize| {
+            let out: u64 = of_steps.iter().map(|removal| value(&removal.run_ns, step)).sum();
+            case.step_ns(step).saturating_sub(out) as f64
+        };
+        let is_changed = of_steps.iter().any(|removal| !removal.run_ns.is_empty());
+        let changed = is_changed.then(|| StepModel::fit_to(case, left)).flatten();
+        let model = changed.as_ref().unwrap_or(&self.model);
+        let factors: Vec<f64> = if is_changed {
+            let factor = |step: usize| {
+                let usual =
+                    model.step(case.prefill_tokens(step) as f64, case.decode_requests(step));
+                (left(step) / usual.max(1.0)).clamp(0.02, 20.0)
+            };
+            (0..case.facts.len()).map(factor).collect()
+        } else {
+            Vec::new()
+        };
         let mut latencies = vec![None; self.n_requests];
-        let unlimited = removals.iter().any(|removal| removal.is_unlimited);
+        let unlimited =
+            removals.iter().any(|removal| removal.is_unlimited || removal.is_unpreempted);
         let limit = if unlimited { f64::INFINITY } else { self.limit };
         for lane in &self.lanes {
-            lane.run(&self.model, limit, self.budget, removals, &mut latencies);
+            lane.run(model, &factors, (limit, self.budget), removals, &mut latencies);
         }
         latencies
     }
@@ -174,8 +207,8 @@ impl Lane {
     fn run(
         &self,
         model: &StepModel,
-        limit: f64,
-        budget: f64,
+        factors: &[f64],
+        (limit, budget): (f64, f64),
         removals: &[&Removal],
         latencies: &mut [Option<i64>],
     ) {
@@ -210,9 +243,11 @@ impl Lane {
             {
                 let job = &self.jobs[jobs[next].1];
                 if job.prompt_tokens > 0.0 {
-                    prompts.push_back((jobs[next].1, job.prompt_tokens));
+                    let tokens = job.prompt_tokens - sum(|r| &r.prompt_tokens, job.request);
+                    prompts.push_back((jobs[next].1, tokens.max(1.0)));
                 } else {
-                    decoding.push(Reverse((count + job.decode_steps.max(1), jobs[next].1)));
+                    let steps = job.decode_steps(removals).max(1);
+                    decoding.push(Reverse((count + steps, jobs[next].1)));
                 }
                 next += 1;
             }
@@ -242,8 +277,7 @@ impl Lane {
             let mut length = model.step(tokens, n_decode);
             let mut lag = 0.0;
             if let Some(seen) = seen {
-                let out = sum(|r| &r.run_ns, seen.step).min(seen.length_ns);
-                length *= seen.factor * (1.0 - out / seen.length_ns.max(1.0));
+                length *= factors.get(seen.step as usize).copied().unwrap_or(seen.factor);
                 lag = (seen.lag_ns - sum(|r| &r.lag_ns, seen.step)).max(0.0);
             }
             now = now.saturating_add((length + lag) as i64);
@@ -256,7 +290,7 @@ impl Lane {
                 done.push(job);
             }
             for job in tokens_out.drain(..) {
-                let steps = self.jobs[job].decode_steps;
+                let steps = self.jobs[job].decode_steps(removals);
                 if steps == 0 {
                     done.push(job);
                 } else {
@@ -292,9 +326,19 @@ fn limit_of(case: &Case<'_>, largest: f64) -> f64 {
     if is_used_up { largest.max(1.0) } else { declared.max(largest) }
 }
 
+/// Prompt tokens of a request that were computed: as its steps say, or `scale` of those that its
+/// prompt holds beyond what was cached.
+pub(crate) fn computed_tokens(request: &Request, scale: f64) -> f64 {
+    let prefills = request.steps.iter().filter(|member| member.phase == Phase::Prefill);
+    let own: Option<u64> = prefills.map(|member| member.own_tokens.map(u64::from)).sum();
+    let cached = request.tokens.cached.unwrap_or(0);
+    let held = request.tokens.prompt.unwrap_or(0).saturating_sub(cached);
+    own.filter(|own| *own > 0).map_or(held as f64 * scale, |own| own as f64)
+}
+
 /// Prompt tokens that steps computed, over those that the requests' prompts hold: caches make it
 /// less than one, computing again more.
-fn prompt_scale(case: &Case<'_>) -> f64 {
+pub(crate) fn prompt_scale(case: &Case<'_>) -> f64 {
     let computed: u64 = (0..case.facts.len()).map(|step| case.prefill_tokens(step)).sum();
     let held: u64 = case
         .requests

@@ -47,6 +47,22 @@ pub(crate) struct StopCalls {
     by_thread: HashMap<u32, Vec<StopCall>>,
 }
 
+/// A time in which the device was idle.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Idle {
+    pub(crate) from_ns: i64,
+    pub(crate) to_ns: i64,
+    /// When the call began that launched what ended it: what the thread did later is not its cause.
+    pub(crate) launch_ns: i64,
+}
+
+impl Idle {
+    /// One that no launch is known to have ended.
+    pub(crate) const fn until(from_ns: i64, to_ns: i64) -> Self {
+        Self { from_ns, to_ns, launch_ns: to_ns }
+    }
+}
+
 /// How an idle time was split.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Split {
@@ -135,7 +151,8 @@ impl StopCalls {
     /// a wait's when the thread waited in it or into it, and otherwise the host's own. `is_between`
     /// says that the gap lies before or after a step: a wait that began before it is the one for the
     /// step's results, which is needed.
-    pub(crate) fn split(&self, thread: u32, from_ns: i64, to_ns: i64, is_between: bool) -> Split {
+    pub(crate) fn split(&self, thread: u32, idle: Idle, is_between: bool) -> Split {
+        let Idle { from_ns, to_ns, launch_ns } = idle;
         let mut split = Split { lag: Lag::default(), first_stop: NONE_U32 };
         let mut rest = to_ns.saturating_sub(from_ns).max(0) as u64;
         let mut has_waited = false;
@@ -145,7 +162,8 @@ impl StopCalls {
             let within = within.min(rest);
             let sum = match call.stop {
                 Stop::Sync | Stop::Copy => {
-                    if !is_between || call.start_ns >= from_ns {
+                    let is_before = call.start_ns < launch_ns;
+                    if is_before && (!is_between || call.start_ns >= from_ns) {
                         has_waited = true;
                         split.note(call);
                     }

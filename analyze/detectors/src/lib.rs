@@ -3,10 +3,12 @@
 //!
 //! [`Case::of`] joins a capture, [`detectors`] look at it, [`Verdict::of`] weighs what they found.
 
+mod batching;
 mod case;
 mod cohorts;
 mod continuous;
 mod cost;
+mod counterfactual;
 mod detect;
 mod detector;
 mod gpu;
@@ -17,6 +19,7 @@ mod pace;
 mod quality;
 mod replay;
 mod same_kernels;
+mod sampling;
 mod settings;
 mod shapley;
 mod statistics;
@@ -32,7 +35,7 @@ pub use detect::{detector, detectors};
 pub use detector::{Detection, Detector, Finding, Grade, Layer, Setting};
 pub use objective::{Attainment, Measure, Objective, ObjectiveError};
 pub use quality::Quality;
-pub use replay::{NO_RUN, Removal, Run, Schedule, Served, replay};
+pub use replay::{NO_LANE, NO_RUN, Removal, Run, Schedule, Served, replay};
 pub use settings::Settings;
 pub use shapley::{MOST_CAUSES, shapley};
 pub use statistics::{Percentile, median, paired_interval, percentile_of};

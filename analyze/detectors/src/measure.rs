@@ -42,9 +42,9 @@ pub(crate) fn total(values: &[u64]) -> u64 {
     values.iter().fold(0, |sum, value| sum.saturating_add(*value))
 }
 
-/// Length of all steps.
+/// Length of all steps that took up a worker.
 pub(crate) fn step_time(case: &Case<'_>) -> u64 {
-    (0..case.facts.len()).map(|step| case.step_ns(step)).sum()
+    case.worker_steps().map(|step| case.step_ns(step)).sum()
 }
 
 /// What a quantity of a step naturally is: its median over the steps of the baseline of the same

@@ -6,6 +6,7 @@ use underspan_model::{DurationNs, ProblemKind, Severity};
 
 use crate::Case;
 use crate::measure::{percent, ratio};
+use crate::sampling::Sampling;
 
 /// Largest share of lost or invalid records.
 const LOST_MAX: f64 = 0.001;
@@ -15,8 +16,10 @@ const JOINED_MIN: f64 = 0.90;
 const UNEXPLAINED_MAX: f64 = 0.20;
 /// Fewest requests.
 const REQUESTS_MIN: usize = 20;
-/// Least share of the served requests that have spans.
+/// Least share of the served requests that have spans for nothing to be said of it.
 const SAMPLED_MIN: f64 = 0.90;
+/// Least share for a verdict: below it what made the others wait is not seen.
+const SAMPLED_HALF: f64 = 0.5;
 /// Largest share of spans that cannot be.
 const IMPOSSIBLE_MAX: f64 = 0.02;
 
@@ -160,22 +163,15 @@ impl Quality {
     }
 
     fn look_at_sampling(&mut self, case: &Case<'_>) {
-        let n = case.requests.requests.iter().filter(|r| !r.chain.is_empty()).count() as f64;
-        let served = case.telemetry.gauge(&[
-            "request_success_total",
-            "nv_inference_request_success",
-            "request_success",
-        ]);
-        let served = served.map_or(0.0, |series| series.rise());
-        if n > 0.0 && served > 0.0 && n < SAMPLED_MIN * served {
-            let text = format!(
-                "spans of {n:.0} of {served:.0} served requests: a sample, percentiles are of it"
-            );
-            if n < 0.5 * served {
-                self.reasons.push(text);
-            } else {
-                self.caveats.push(text);
-            }
+        let Some(sampling) = Sampling::of(case).filter(|s| s.share() < SAMPLED_MIN) else { return };
+        let text = format!(
+            "spans of {:.0} of {:.0} {}: a sample, percentiles are of it",
+            sampling.n_with_spans, sampling.n_served, sampling.source
+        );
+        if sampling.share() < SAMPLED_HALF {
+            self.reasons.push(text);
+        } else {
+            self.caveats.push(text);
         }
     }
 }

@@ -8,6 +8,9 @@
 /// No run.
 pub const NO_RUN: u32 = u32::MAX;
 
+/// The lane of a run that needs none: work of the host alone, beside that of every worker.
+pub const NO_LANE: u32 = u32::MAX;
+
 /// What a server did: its runs and the requests that they served.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Schedule {
@@ -17,15 +20,35 @@ pub struct Schedule {
     pub requests: Vec<Served>,
 }
 
+impl Schedule {
+    /// Number of lanes.
+    pub fn n_lanes(&self) -> usize {
+        let lanes = self.runs.iter().filter(|run| run.has_lane());
+        lanes.map(|run| run.lane as usize + 1).max().unwrap_or(0)
+    }
+}
+
 /// One run of a lane: an engine step, the execution of a batch, or one request's computation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Run {
-    /// The worker that ran it, one run after the other.
+    /// The worker that ran it, one run after the other; [`NO_LANE`] for a run that needs none.
     pub lane: u32,
     /// Start.
     pub start_ns: i64,
     /// End.
     pub end_ns: i64,
+}
+
+impl Run {
+    /// Whether it takes up a worker.
+    pub const fn has_lane(&self) -> bool {
+        self.lane != NO_LANE
+    }
+
+    /// How long it is.
+    pub fn length_ns(&self) -> u64 {
+        self.end_ns.saturating_sub(self.start_ns).max(0) as u64
+    }
 }
 
 /// One request.
@@ -37,9 +60,9 @@ pub struct Served {
     pub end_ns: i64,
     /// When the server could first have run it.
     pub ready_ns: i64,
-    /// First run it was in; [`NO_RUN`] for none.
+    /// First run with a lane that it was in; [`NO_RUN`] for none.
     pub first_run: u32,
-    /// Last run it was in.
+    /// Last such run.
     pub last_run: u32,
 }
 
@@ -65,19 +88,75 @@ pub struct Removal {
     /// Out of the time from each request being ready to its first run, the runs left as they are:
     /// for waits that the replay cannot let a run start without.
     pub wait_ns: Vec<u64>,
+    /// Out of each request's prompt, in tokens, on a server that computes prompts in steps.
+    pub prompt_tokens: Vec<u64>,
     /// Whether the batch of a server with continuous batching may hold any number of requests.
     pub is_unlimited: bool,
+    /// Whether no running request is put out of that batch for lack of room.
+    pub is_unpreempted: bool,
+    /// So many more replicas of a server of batches or single requests, which take turns.
+    pub more_replicas: u32,
+    /// Whether the batcher hands over what waits at once.
+    pub is_undelayed: bool,
     /// Whether what is taken out of the runs is work of the device: runs of other lanes that
     /// shared the device meanwhile had to wait for it too.
     pub is_device: bool,
 }
 
 impl Removal {
+    /// The same with so many times the time, tokens and replicas; what has no amount stays.
+    #[must_use]
+    pub fn scaled(&self, by: f64) -> Self {
+        let scale = |list: &[u64]| list.iter().map(|ns| (*ns as f64 * by) as u64).collect();
+        Self {
+            run_ns: scale(&self.run_ns),
+            lag_ns: scale(&self.lag_ns),
+            before_ns: scale(&self.before_ns),
+            after_ns: scale(&self.after_ns),
+            wait_ns: scale(&self.wait_ns),
+            prompt_tokens: scale(&self.prompt_tokens),
+            is_unlimited: self.is_unlimited,
+            is_unpreempted: self.is_unpreempted,
+            more_replicas: if self.more_replicas == 0 {
+                0
+            } else {
+                (f64::from(self.more_replicas) * by).round().max(1.0) as u32
+            },
+            is_undelayed: self.is_undelayed,
+            is_device: self.is_device,
+        }
+    }
+
     /// Whether it takes out nothing.
     pub fn is_empty(&self) -> bool {
-        let lists = [&self.run_ns, &self.lag_ns, &self.before_ns, &self.after_ns, &self.wait_ns];
-        !self.is_unlimited && lists.iter().all(|list| list.iter().all(|ns| *ns == 0))
+        let lists = [
+            &self.run_ns,
+            &self.lag_ns,
+            &self.before_ns,
+            &self.after_ns,
+            &self.wait_ns,
+            &self.prompt_tokens,
+        ];
+        !self.is_unlimited
+            && !self.is_unpreempted
+            && !self.changes_server()
+            && lists.iter().all(|list| list.iter().all(|ns| *ns == 0))
     }
+
+    /// Whether it is another server of batches and not another amount of time: where that server
+    /// is run again, [`Removal::wait_ns`] only stands for it.
+    pub const fn changes_server(&self) -> bool {
+        self.more_replicas > 0 || self.is_undelayed
+    }
+}
+
+/// The latency of a request that `seen` was observed of, when a model of the server has `before` of
+/// it unchanged and `after` with something taken out. How far the model is off shrinks with what
+/// it is of: a request that waits no more is not as late as the model was wrong about its wait.
+pub(crate) fn as_changed(seen: u64, before: i64, after: i64) -> u64 {
+    const MOST_OFF: f64 = 5.0;
+    let off = seen as f64 / before.max(1) as f64;
+    (after.max(0) as f64 * off.clamp(1.0 / MOST_OFF, MOST_OFF)) as u64
 }
 
 /// The latency of every request with the `removals` taken out, in the schedule's order. Without
@@ -136,14 +215,14 @@ fn run_ends(
             newest.1 = newest.1.max(*ready);
         }
     }
-    let n_lanes = schedule.runs.iter().map(|run| run.lane as usize + 1).max().unwrap_or(0);
+    let n_lanes = schedule.n_lanes();
     // End of the run before each one on its lane, as observed.
     let mut last = vec![i64::MIN; n_lanes];
     let free: Vec<i64> = schedule
         .runs
         .iter()
         .map(|run| {
-            let last = &mut last[run.lane as usize];
+            let Some(last) = last.get_mut(run.lane as usize) else { return i64::MIN };
             let before = *last;
             *last = before.max(run.end_ns);
             before
@@ -159,7 +238,10 @@ fn run_ends(
     let mut ends = vec![0; schedule.runs.len()];
     for at in order {
         let (run, newest) = (&schedule.runs[at], newest[at]);
-        let lane = &mut lanes[run.lane as usize];
+        let Some(lane) = lanes.get_mut(run.lane as usize) else {
+            ends[at] = run.end_ns;
+            continue;
+        };
         let length = run.end_ns.saturating_sub(run.start_ns).max(0);
         let length = (length - sum(|r| &r.run_ns, at)).max(0);
         let waited_for = free[at].max(newest.0);

@@ -76,6 +76,12 @@ impl Settings {
             .filter(|limit| *limit >= 1.0)
     }
 
+    /// From how many requests on the batcher starts a batch at once; `None` when not declared.
+    pub fn preferred_batch(&self) -> Option<f64> {
+        let sizes = self.below("engine.dynamic_batching.preferred_batch_size");
+        sizes.filter_map(|(_, size)| size.parse().ok()).filter(|n: &f64| *n >= 1.0).reduce(f64::max)
+    }
+
     /// How long the batcher may hold a request back for company; `None` when not declared.
     pub fn batch_delay_ns(&self) -> Option<f64> {
         let below = self.below("engine.");
@@ -120,10 +126,13 @@ mod tests {
             ("declared.engine.enforce_eager", "false"),
             ("declared.engine.kv_transfer_config.kv_connector", "NixlConnector"),
             ("declared.engine.dynamic_batching.max_queue_delay_microseconds", "50000"),
+            ("declared.engine.dynamic_batching.preferred_batch_size.0", "4"),
+            ("declared.engine.dynamic_batching.preferred_batch_size.1", "8"),
             ("resource.engine.max_num_seqs", "8"),
         ]);
         assert_eq!(found.batch_limit(), Some(64.0));
         assert_eq!(found.batch_delay_ns(), Some(50e6));
+        assert_eq!(found.preferred_batch(), Some(8.0));
         assert_eq!(found.truth("engine.enforce_eager"), Some(false));
         assert!(found.mentions(&["nixl"]) && !found.mentions(&["enforce_eager"]));
         assert_eq!(found.text("engine.version"), None);

@@ -125,6 +125,13 @@ pub fn paired_interval(
     Some((differences[tail], differences[ROUNDS - 1 - tail]))
 }
 
+/// The interval that holds a percentile with a probability of `share`, values in order of arrival:
+/// as in [`paired_interval`] neighbours are drawn together, since they share a queue.
+pub(crate) fn block_interval(values: &[u64], percent: u32, share: f64) -> Option<(u64, u64)> {
+    let interval = paired_interval(values, &vec![0; values.len()], percent, share)?;
+    Some((interval.0.max(0) as u64, interval.1.max(0) as u64))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

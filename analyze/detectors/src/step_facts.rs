@@ -6,7 +6,7 @@ use underspan_engine::{Analysis, DeviceWork, KernelClasses, Requests, WorkItem, 
 use underspan_model::tables::{MemcpyKind, MemoryKind};
 use underspan_model::{NONE_U32, NONE_U64, ShapeId, StringId, Timeline};
 
-use crate::host_calls::StopCalls;
+use crate::host_calls::{Idle, StopCalls};
 
 /// Shortest idle time that is counted: below it the device changes from one kernel to the next.
 const GAP_MIN_NS: i64 = 1_500;
@@ -48,6 +48,10 @@ pub struct StepFacts {
     pub collective_ns: u64,
     /// Of which kernels with fewer blocks than half the multiprocessors.
     pub small_grid_ns: u64,
+    /// What those would take if their blocks filled the multiprocessors.
+    pub small_filled_ns: u64,
+    /// What all kernels would take with no more blocks than multiprocessors.
+    pub one_wave_ns: u64,
     /// Copies during which no kernel ran.
     pub copy_ns: u64,
     /// Of which between the device and memory that is not pinned.
@@ -85,6 +89,9 @@ pub struct StepFacts {
     /// Sequence of the launch shapes, as a hash: steps of one sequence do the same work on
     /// batches that fall into one bucket.
     pub sequence: u64,
+    /// Rows of the batch that its kernels computed, padding included: blocks of a kernel that has
+    /// one for each token. Zero when it has none such.
+    pub n_rows: u32,
     /// Row of the kernel that took longest; none without kernels.
     pub longest_kernel: u32,
     /// Row of the first API call that stopped the host and left the device idle.
@@ -240,10 +247,17 @@ impl<'a> Walk<'a> {
             Role::Collective => facts.collective_ns += duration,
             _ => {}
         }
+        if matches!(role, Role::Rope | Role::KvCacheWrite) && shape_row.grid[1..] == [1, 1] {
+            facts.n_rows = facts.n_rows.max(shape_row.grid[0]);
+        }
         let blocks: u64 = shape_row.grid.iter().map(|side| u64::from((*side).max(1))).product();
         let sm_count = self.sm_counts.get(item.stream as usize).copied().unwrap_or(0);
+        if shape_row.grid != [0; 3] && sm_count > 0 {
+            facts.one_wave_ns += duration * sm_count.min(blocks) / blocks;
+        }
         if shape_row.grid != [0; 3] && blocks * 2 < sm_count && role != Role::Collective {
             facts.small_grid_ns += duration;
+            facts.small_filled_ns += duration * blocks / sm_count;
         }
         facts.sequence = (facts.sequence ^ u64::from(shape.raw()))
             .wrapping_mul(0x0000_0100_0000_01b3)
@@ -329,7 +343,8 @@ impl<'a> Walk<'a> {
         }
         let is_first = self.reach[step].kernel == i64::MIN && facts.n_host_copies == 0;
         let thread = calls.thread[call];
-        let split = self.stops.split(thread, from, to, is_first);
+        let idle = Idle { from_ns: from, to_ns: to, launch_ns: calls.start_ns[call] };
+        let split = self.stops.split(thread, idle, is_first);
         facts.gap_allocate_ns += split.lag.allocate_ns;
         facts.gap_instantiate_ns += split.lag.instantiate_ns;
         facts.gap_load_ns += split.lag.load_ns;
@@ -349,7 +364,7 @@ impl<'a> Walk<'a> {
         if to.saturating_sub(from) < GAP_MIN_NS || self.facts[step].n_kernels == 0 {
             return;
         }
-        let split = self.stops.split(thread, from, to, true);
+        let split = self.stops.split(thread, Idle::until(from, to), true);
         let facts = &mut self.facts[step];
         facts.gap_allocate_ns += split.lag.allocate_ns;
         facts.gap_instantiate_ns += split.lag.instantiate_ns;
@@ -371,7 +386,7 @@ pub(crate) fn add_lags(
     let stops = StopCalls::of(timeline);
     for ((facts, step), idle) in facts.iter_mut().zip(&requests.steps).zip(idle) {
         let Some((from, to)) = idle.filter(|(from, to)| to - from >= GAP_MIN_NS) else { continue };
-        let split = stops.split(step.thread.raw(), from, to, true);
+        let split = stops.split(step.thread.raw(), Idle::until(from, to), true);
         facts.lag = split.lag;
         if facts.first_stop == NONE_U32 {
             facts.first_stop = split.first_stop;

@@ -22,12 +22,17 @@ pub(crate) struct StepModel {
 impl StepModel {
     /// Fits the model; `None` when there are too few steps.
     pub(crate) fn fit(case: &Case<'_>) -> Option<Self> {
+        Self::fit_to(case, |step| case.step_ns(step) as f64)
+    }
+
+    /// The same for other lengths of the steps.
+    pub(crate) fn fit_to(case: &Case<'_>, length_ns: impl Fn(usize) -> f64) -> Option<Self> {
         let mut by_size: Vec<Vec<f64>> = vec![Vec::new(); 64];
         let few = few_tokens(case);
         for step in 0..case.facts.len() {
             if case.prefill_tokens(step) <= few && case.members(step) > 0 {
                 let size = bucket(case.decode_requests(step));
-                by_size[size].push(case.step_ns(step) as f64);
+                by_size[size].push(length_ns(step));
             }
         }
         let all: Vec<f64> = by_size.iter().flatten().copied().collect();
@@ -45,7 +50,7 @@ impl StepModel {
             let steps = (0..case.facts.len()).filter(|step| case.prefill_tokens(*step) >= least);
             let rates: Vec<f64> = steps
                 .map(|step| {
-                    let more = case.step_ns(step) as f64 - model.decode(case.decode_requests(step));
+                    let more = length_ns(step) - model.decode(case.decode_requests(step));
                     more / case.prefill_tokens(step) as f64
                 })
                 .collect();

@@ -8,9 +8,11 @@ use crate::telemetry::{KV_FULL, KV_USE};
 use crate::{Case, ServerKind};
 
 /// Least use of the server for a queue to be one of capacity.
-const BUSY_MIN: f64 = 0.85;
+const BUSY_MIN: f64 = 0.75;
 /// The same when a baseline had less to do.
 const BUSY_MIN_COMPARED: f64 = 0.55;
+/// Use up to which queues stay short.
+const NATURAL_USE: f64 = 0.30;
 /// Least share of what the 95th percentile is above the median that waiting takes.
 const WAIT_MIN: f64 = 0.20;
 /// Least share of the 95th percentile.
@@ -40,7 +42,7 @@ impl Detector for CapacityQueue {
          as it may, its KV cache is used up, or its only worker is at work nearly all the time. \
          Queues are healthy while they are short: a server at a third of its capacity owes half \
          its 95th percentile to them. This finding needs waits that are a fifth of the 95th \
-         percentile and a server in use for 85 % of the time they happen in. It is overload, not a \
+         percentile and a server in use for three quarters of the time. It is overload, not a \
          defect: more slots help where the batch limit binds and the device has room, more \
          replicas help always."
     }
@@ -122,22 +124,26 @@ fn continuous(case: &Case<'_>) -> Detection {
 
 /// A server of workers that each run one thing after the other.
 fn workers(case: &Case<'_>) -> Detection {
-    let busy = busy_while_slow(case);
-    let with_one_more = wait_with_one_more_lane(case);
-    let wait_ns: Vec<u64> = with_one_more
+    let busy = use_of_capacity(case);
+    let then = case.baseline.as_deref().map(use_of_capacity);
+    let n_workers = case.n_lanes().max(1);
+    // As many more as bring it back to what it was, or to what keeps queues short.
+    let natural = then.unwrap_or(NATURAL_USE).clamp(NATURAL_USE / 2.0, NATURAL_USE * 2.0);
+    let more_replicas = (busy / natural - 1.0).round().clamp(1.0, 64.0) as u32;
+    let with_more = wait_with_more_lanes(case, n_workers * more_replicas as usize);
+    let wait_ns: Vec<u64> = with_more
         .iter()
         .enumerate()
         .map(|(at, wait)| case.wait_ns(at).saturating_sub(*wait))
         .collect();
-    let removal = Removal { wait_ns, ..Removal::default() };
+    let removal = Removal { wait_ns, more_replicas, ..Removal::default() };
     let share = p95_share(case, &removal);
     // Against a baseline a queue needs no full server: it grew with the load.
-    let grew = case.baseline.as_deref().is_some_and(|baseline| {
-        busy > BUSY_MIN_COMPARED && busy > 1.25 * busy_while_slow(baseline)
-    });
+    let grew = then.is_some_and(|then| busy > BUSY_MIN_COMPARED && busy > 1.25 * then);
     if !is_much(case, share) || busy < BUSY_MIN && !grew {
         return Detection::Clear(format!(
-            "the workers were in use {} of the time; one more would take {} off p95",
+            "the workers were in use {} of the time; {more_replicas} more replica(s) would take {} off \
+             p95",
             percent(busy),
             percent(share)
         ));
@@ -147,15 +153,14 @@ fn workers(case: &Case<'_>) -> Detection {
         removal.clone(),
         removal.wait_ns,
         &format!(
-            "requests queue for {} worker(s) in use {} of the time",
-            case.n_lanes(),
+            "requests queue for {n_workers} worker(s) in use {} of the time; with {more_replicas} more \
+             replica(s) they would not",
             percent(busy)
         ),
         Some(Setting {
-            key: if case.kind == ServerKind::Batch { "instance_group.count" } else { "workers" }
-                .to_owned(),
-            current: Some(case.n_lanes().to_string()),
-            suggested: (case.n_lanes() + 1).to_string(),
+            key: "replicas".to_owned(),
+            current: Some("1".to_owned()),
+            suggested: (1 + more_replicas).to_string(),
         }),
     )
 }
@@ -166,25 +171,24 @@ fn is_much(case: &Case<'_>, share: f64) -> bool {
     share >= SHARE_MIN && share * p95 >= WAIT_MIN * (p95 - p50)
 }
 
-/// Use of the lanes over the time from the first arrival on: what arrives against what can be
-/// served.
-fn busy_while_slow(case: &Case<'_>) -> f64 {
+/// Share of the workers' time in which they ran something.
+fn use_of_capacity(case: &Case<'_>) -> f64 {
     let window = case.served_window_ns().saturating_mul(case.n_lanes().max(1) as u64);
-    let runs: Vec<u64> = (0..case.facts.len()).map(|step| case.step_ns(step)).collect();
+    let runs: Vec<u64> = case.worker_steps().map(|step| case.step_ns(step)).collect();
     ratio(total(&runs), window)
 }
 
-/// How long each request would wait if the server had one more worker, the same runs served in
-/// the same order by whichever worker is free first.
-fn wait_with_one_more_lane(case: &Case<'_>) -> Vec<u64> {
-    let mut free = vec![i64::MIN; case.n_lanes() + 1];
+/// How long each request would wait if the server had more workers, the same runs served in the
+/// same order by whichever worker is free first.
+fn wait_with_more_lanes(case: &Case<'_>, more: usize) -> Vec<u64> {
+    let mut free = vec![i64::MIN; case.n_lanes() + more];
     let mut newest = vec![i64::MIN; case.schedule.runs.len()];
     for served in &case.schedule.requests {
         if let Some(newest) = newest.get_mut(served.first_run as usize) {
             *newest = (*newest).max(served.ready_ns);
         }
     }
-    let mut order: Vec<usize> = (0..newest.len()).collect();
+    let mut order: Vec<usize> = case.worker_steps().collect();
     order.sort_by_key(|run| (newest[*run], *run));
     let mut starts = vec![i64::MIN; newest.len()];
     for run in order {

@@ -1,9 +1,10 @@
 //! D2: requests wait while an instance stands idle, because the batcher holds them for company.
 
+use crate::batching::BatchTimes;
 use crate::detector::{Detection, Detector, Finding, Grade, Layer, Setting};
 use crate::measure::{p95_share, percent, requests_of, spans_of, time};
 use crate::replay::Removal;
-use crate::statistics::{median, percentile_of};
+use crate::statistics::percentile_of;
 use crate::{Case, ServerKind};
 
 /// Least share of the 95th percentile.
@@ -46,7 +47,7 @@ impl Detector for BatchFormation {
         let wait_ns: Vec<u64> = (0..idle.len())
             .map(|at| if idle[at] == 0 { 0 } else { case.wait_ns(at).saturating_sub(without[at]) })
             .collect();
-        let removal = Removal { wait_ns, ..Removal::default() };
+        let removal = Removal { wait_ns, is_undelayed: true, ..Removal::default() };
         let share = p95_share(case, &removal);
         let waited: Vec<u64> = idle.iter().copied().filter(|wait| *wait > 0).collect();
         if share < SHARE_MIN {
@@ -102,7 +103,7 @@ fn idle_waits(case: &Case<'_>) -> Vec<u64> {
         .runs
         .iter()
         .map(|run| {
-            let end = &mut last_end[run.lane as usize];
+            let Some(end) = last_end.get_mut(run.lane as usize) else { return i64::MIN };
             let before = *end;
             *end = before.max(run.end_ns);
             before
@@ -149,38 +150,4 @@ fn without_delay(case: &Case<'_>) -> Vec<u64> {
         next += batch;
     }
     waits
-}
-
-/// How long a batch of each size runs: the median of those seen, straight lines between sizes.
-struct BatchTimes {
-    /// Size and time, in order of size.
-    known: Vec<(usize, f64)>,
-}
-
-impl BatchTimes {
-    fn of(case: &Case<'_>) -> Self {
-        let mut by_size: std::collections::BTreeMap<usize, Vec<f64>> = Default::default();
-        for step in 0..case.facts.len() {
-            let size = case.members(step).max(1) as usize;
-            by_size.entry(size).or_default().push(case.step_ns(step) as f64);
-        }
-        let known = by_size.into_iter().filter_map(|(size, all)| Some((size, median(all)?)));
-        Self { known: known.collect() }
-    }
-
-    fn largest(&self) -> usize {
-        self.known.last().map_or(1, |(size, _)| *size)
-    }
-
-    fn of_size(&self, size: usize) -> f64 {
-        let after = self.known.iter().position(|(known, _)| *known >= size);
-        match after {
-            Some(0) => self.known[0].1,
-            Some(at) => {
-                let ((low, t_low), (high, t_high)) = (self.known[at - 1], self.known[at]);
-                t_low + (t_high - t_low) * (size - low) as f64 / (high - low) as f64
-            }
-            None => self.known.last().map_or(0.0, |(_, time)| *time),
-        }
-    }
 }

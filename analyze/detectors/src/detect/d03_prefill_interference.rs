@@ -1,7 +1,10 @@
 //! D3: other requests' prompts make the steps of those that decode longer.
 
+use underspan_engine::Request;
+
 use crate::detector::{Detection, Detector, Finding, Grade, Layer, Setting};
 use crate::measure::{largest_steps, out_of_runs, p95_share, percent, requests_in};
+use crate::replay::Removal;
 use crate::statistics::percentile_of;
 use crate::step_model::StepModel;
 use crate::{Case, ServerKind};
@@ -55,7 +58,8 @@ impl Detector for PrefillInterference {
                 (excess(case, &model, step) as f64 * beyond) as u64
             })
             .collect();
-        let removal = out_of_runs(excess);
+        let removal =
+            Removal { prompt_tokens: tokens_beyond(case, natural), ..out_of_runs(excess) };
         let share = p95_share(case, &removal);
         let n_steps = removal.run_ns.iter().filter(|ns| **ns > 0).count();
         if share < SHARE_MIN {
@@ -101,6 +105,21 @@ impl Detector for PrefillInterference {
                 .to_owned(),
         }))
     }
+}
+
+/// What each prompt of unusual length has more than a usual one, in tokens.
+fn tokens_beyond(case: &Case<'_>, natural: u64) -> Vec<u64> {
+    let requests = &case.requests.requests;
+    let computed = |request: &Request| {
+        let cached = request.tokens.cached.unwrap_or(0);
+        request.tokens.prompt.unwrap_or(0).saturating_sub(cached)
+    };
+    let prompts: Vec<u64> = requests.iter().map(computed).collect();
+    let usual = percentile_of(&prompts, 50);
+    prompts
+        .into_iter()
+        .map(|tokens| if tokens > natural { tokens.saturating_sub(usual) } else { 0 })
+        .collect()
 }
 
 /// Most prompt tokens that steps usually hold.

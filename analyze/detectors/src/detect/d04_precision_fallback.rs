@@ -1,18 +1,24 @@
 //! D4: multiplies run in a wider type than the model was declared to.
 
+use std::collections::BTreeMap;
+
 use underspan_classifier::Dtype;
-use underspan_engine::PrecisionVerdict;
+use underspan_engine::{KernelClasses, PrecisionVerdict};
+use underspan_model::ShapeId;
 use underspan_model::tables::TableKind;
 
+use super::size_of;
 use crate::Case;
 use crate::detector::{Detection, Detector, Finding, Grade, Layer, Setting};
 use crate::gpu::Gpu;
-use crate::measure::{
-    evidence_of_steps, of_steps, out_of_runs, p95_share, percent, requests_in, total,
-};
+use crate::measure::{evidence_of_steps, of_steps, out_of_runs, p95_share, percent, requests_in};
+use crate::statistics::{median, percentile_of};
 
 /// Least share of the 95th percentile.
 const SHARE_MIN: f64 = 0.05;
+
+/// Rows of the tiles of multiplies on CUDA cores.
+const SIMT_TILE_ROWS: u64 = 32;
 
 /// D4.
 #[derive(Debug, Clone, Copy, Default)]
@@ -58,12 +64,17 @@ impl Detector for PrecisionFallback {
         let widest = wide.clone().max_by_key(|wide| wide.total);
         let from = widest.map_or(Dtype::Fp32, |wide| wide.dtype);
         let wide_ns = of_steps(case, |facts| facts.wide_ns);
+        let rows = rows_of_multiplies(case);
         let excess: Vec<u64> = wide_ns
             .iter()
             .enumerate()
             .map(|(step, ns)| {
                 let tokens = case.prefill_tokens(step) + case.decode_requests(step);
-                let faster = gpu.speed_up(from, declared.dtype, tokens);
+                let rows = if tokens > 0 { tokens } else { rows.unwrap_or(1) };
+                // Multiplies off the tensor cores compute whole tiles, however few rows there are.
+                let computed = if from == Dtype::Fp32 { rows.max(SIMT_TILE_ROWS) } else { rows };
+                let wide = gpu.time_per_weight(from, computed);
+                let faster = (wide / gpu.time_per_weight(declared.dtype, rows)).max(1.0);
                 (*ns as f64 * (1.0 - 1.0 / faster)) as u64
             })
             .collect();
@@ -115,24 +126,62 @@ impl Detector for PrecisionFallback {
     }
 }
 
-/// What the wide multiplies took more than the multiplies of the baseline's steps, when there is a
+/// What multiplies took more than those of the baseline's steps of the same size, when there is a
 /// baseline that did not fall back.
 fn measured_excess(case: &Case<'_>, wide_ns: &[u64]) -> Option<Vec<u64>> {
     let baseline = case.baseline.as_deref()?;
     if baseline.analysis.precision.verdict == PrecisionVerdict::Fallback {
         return None;
     }
-    let now = mean_multiply(case)?;
-    let then = mean_multiply(baseline)?;
-    let wide = total(wide_ns) as f64 / case.facts.len().max(1) as f64;
-    let share = ((now - then) / wide.max(1.0)).clamp(0.0, 1.0);
-    Some(wide_ns.iter().map(|ns| (*ns as f64 * share) as u64).collect())
+    let then = multiplies_by_size(baseline);
+    let now = multiplies_by_size(case);
+    let usual = |size: &(u64, u64)| median(then.get(size).filter(|all| all.len() >= 3)?.clone());
+    let of_size = |size: &(u64, u64)| Some(usual(size)? / median(now.get(size)?.clone())?.max(1.0));
+    let typical = median(now.keys().filter_map(of_size))?;
+    let excess = wide_ns.iter().enumerate().map(|(step, wide)| {
+        let left = of_size(&size_of(case, step)).unwrap_or(typical).min(1.0);
+        let more = case.facts[step].multiply_ns as f64 * (1.0 - left);
+        (more as u64).min(*wide)
+    });
+    Some(excess.collect())
 }
 
-fn mean_multiply(case: &Case<'_>) -> Option<f64> {
-    let steps = case.facts.iter().filter(|facts| facts.multiply_ns > 0).count();
-    let sum = total(&of_steps(case, |facts| facts.multiply_ns));
-    (steps > 0).then(|| sum as f64 / steps as f64)
+/// The time of the multiplies of steps, by their size.
+fn multiplies_by_size(case: &Case<'_>) -> BTreeMap<(u64, u64), Vec<f64>> {
+    let mut by_size: BTreeMap<(u64, u64), Vec<f64>> = BTreeMap::new();
+    for (step, facts) in case.facts.iter().enumerate().filter(|(_, facts)| facts.multiply_ns > 0) {
+        by_size.entry(size_of(case, step)).or_default().push(facts.multiply_ns as f64);
+    }
+    by_size
+}
+
+/// Rows that multiplies compute where no step says how many tokens it holds: the blocks of each
+/// shape, times the tile that its name tells, over the width of the declared model. Multiplies into
+/// more than that width overstate it, so that a low quartile counts.
+fn rows_of_multiplies(case: &Case<'_>) -> Option<u64> {
+    let hidden = case.settings.number("model.hidden_size").filter(|width| *width >= 1.0)?;
+    let classes = KernelClasses::of(case.timeline);
+    let shapes = case.timeline.shapes.as_slice().iter().enumerate();
+    let rows: Vec<u64> = shapes
+        .filter(|(at, _)| classes.of_shape(ShapeId::from_raw(*at as u32)).role.value.is_matmul())
+        .filter_map(|(_, shape)| {
+            let tile = tile_of(case.timeline.strings.resolve_or_empty(shape.name))?;
+            let blocks: u64 = shape.grid.iter().map(|side| u64::from(*side)).product();
+            (blocks > 0).then_some((blocks as f64 * tile as f64 / hidden) as u64)
+        })
+        .collect();
+    (!rows.is_empty()).then(|| percentile_of(&rows, 25))
+}
+
+/// Elements of the result that one block of a multiply computes, by its name: `128x64`.
+fn tile_of(name: &str) -> Option<u64> {
+    let mut parts = name.split(|c: char| !c.is_ascii_alphanumeric());
+    parts.find_map(|part| {
+        let part = part.trim_start_matches(|c: char| c.is_ascii_alphabetic());
+        let mut sides = part.split('x').map(|side| side.parse::<u64>().ok());
+        let (rows, columns) = (sides.next()??, sides.next()??);
+        (rows >= 16 && columns >= 8).then_some(rows * columns)
+    })
 }
 
 fn shortened(name: &str) -> String {

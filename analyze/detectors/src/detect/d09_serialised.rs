@@ -1,5 +1,9 @@
 //! D9: small kernels one after the other, each leaving most of the GPU idle.
 
+use hashbrown::HashMap;
+use underspan_classifier::Role;
+use underspan_engine::{DeviceWork, KernelClasses, WorkKind};
+use underspan_model::ShapeId;
 use underspan_model::tables::TableKind;
 
 use crate::Case;
@@ -8,15 +12,14 @@ use crate::measure::{
     beyond_natural, evidence_of_steps, of_steps, out_of_runs, p95_share, percent, ratio,
     requests_in, total,
 };
-use crate::statistics::percentile_of;
+use crate::statistics::{median, percentile_of};
 
 /// Least share of the kernel time in kernels that fill less than half the multiprocessors.
 const KERNEL_SHARE_MIN: f64 = 0.30;
-/// The same two without a baseline, where small kernels may be all that there is to do.
-const KERNEL_SHARE_MIN_ALONE: f64 = 0.60;
-const SHARE_MIN_ALONE: f64 = 0.20;
 /// How much longer than a baseline's the device must be at work for a step.
 const GROWTH_MIN: f64 = 1.1;
+/// How many times more kernels must have run at a time in the baseline.
+const OVERLAP_LOST_MIN: f64 = 1.1;
 /// Least share of the 95th percentile.
 const SHARE_MIN: f64 = 0.05;
 
@@ -41,8 +44,9 @@ impl Detector for SerialisedLayers {
         "Kernels that have fewer blocks than half of the multiprocessors run one after the other, \
          so that most of the GPU is idle while it counts as busy. Where layers do not depend on \
          each other they could run side by side, on several streams or fused. A trace shows that \
-         they ran in a row, not that they had to: without a baseline that ran them side by side \
-         this is a candidate."
+         they ran in a row, not that they had to: a claim needs a baseline that ran them side by \
+         side, or a model card with fewer layers than a step runs, since what is run several times \
+         over does not depend on itself."
     }
 
     fn detect(&self, case: &Case<'_>) -> Detection {
@@ -52,27 +56,49 @@ impl Detector for SerialisedLayers {
         }
         let small = of_steps(case, |facts| facts.small_grid_ns);
         let share_small = ratio(total(&small), kernels);
-        // Side by side, two at a time: the least that concurrency would give.
+        let n_towers = if case.baseline.is_none() { n_towers(case) } else { None };
         let excess: Vec<u64> = match case.baseline.as_deref() {
             Some(baseline) => {
                 let busy = |case: &Case<'_>| percentile_of(&of_steps(case, |f| f.busy_ns), 50);
                 if (busy(case) as f64) < GROWTH_MIN * busy(baseline) as f64 {
                     return Detection::Clear("steps are as long as in the baseline".to_owned());
                 }
-                let longer = beyond_natural(case, |facts| facts.busy_ns);
-                longer.iter().zip(&small).map(|(more, small)| *more.min(small)).collect()
+                // What ran side by side then and does not now took less time than its kernels.
+                let (now, then) = (at_once(case), at_once(baseline));
+                if then < OVERLAP_LOST_MIN * now {
+                    return Detection::Clear(format!(
+                        "{then:.1} kernels ran at a time in the baseline, {now:.1} now"
+                    ));
+                }
+                let longer = beyond_natural(case, |facts| facts.busy_ns + facts.gap_queue_ns);
+                let most = of_steps(case, |facts| facts.small_grid_ns + facts.gap_queue_ns);
+                longer.iter().zip(&most).map(|(more, most)| *more.min(most)).collect()
             }
-            None => small.iter().map(|ns| ns / 2).collect(),
+            // Side by side, as far as there is room.
+            None => case
+                .facts
+                .iter()
+                .map(|facts| {
+                    let n_towers = u64::from(n_towers.unwrap_or(1).max(1));
+                    let at_once = facts.small_grid_ns / n_towers;
+                    // The time between their kernels is gone with them.
+                    let between = facts.gap_queue_ns - facts.gap_queue_ns / n_towers;
+                    facts.small_grid_ns.saturating_sub(at_once.max(facts.small_filled_ns)) + between
+                })
+                .collect(),
         };
         let evidence =
             evidence_of_steps(case, &excess, TableKind::Kernel, |facts| facts.longest_kernel);
         let removal = out_of_runs(excess);
         let share = p95_share(case, &removal);
-        let (kernel_share_min, share_min) = match case.baseline {
-            Some(_) => (KERNEL_SHARE_MIN, SHARE_MIN),
-            None => (KERNEL_SHARE_MIN_ALONE, SHARE_MIN_ALONE),
-        };
-        if share_small < kernel_share_min || share < share_min {
+        if case.baseline.is_none() && n_towers.is_none() {
+            return Detection::Clear(format!(
+                "{} of the kernel time is in kernels that fill less than half of the GPU; nothing \
+                 shows that they could run side by side",
+                percent(share_small)
+            ));
+        }
+        if share_small < KERNEL_SHARE_MIN || share < SHARE_MIN {
             return Detection::Clear(format!(
                 "{} of the kernel time is in kernels that fill less than half of the GPU",
                 percent(share_small)
@@ -82,8 +108,11 @@ impl Detector for SerialisedLayers {
             id: "D9",
             summary: format!(
                 "{} of the kernel time is in kernels that fill less than half of the GPU, one after \
-                 the other",
-                percent(share_small)
+                 the other{}",
+                percent(share_small),
+                n_towers.map_or(String::new(), |n| format!(
+                    "; a step runs {n} times the layers of the declared model"
+                ))
             ),
             requests: requests_in(case, &removal.run_ns),
             removal,
@@ -100,4 +129,43 @@ impl Detector for SerialisedLayers {
             confirm: "Kernels of different streams must overlap in the viewer.".to_owned(),
         }))
     }
+}
+
+/// How many kernels run at a time while any does.
+fn at_once(case: &Case<'_>) -> f64 {
+    let busy = total(&of_steps(case, |facts| facts.busy_ns));
+    ratio(total(&of_steps(case, |facts| facts.kernel_ns)), busy)
+}
+
+/// How many times over a step runs the layers that the model is declared to have: attention occurs
+/// once a layer. `None` when the card or the trace does not tell, and when it runs them once.
+fn n_towers(case: &Case<'_>) -> Option<u32> {
+    let layers = case.settings.number("model.num_hidden_layers").filter(|n| *n >= 1.0)?;
+    let classes = KernelClasses::of(case.timeline);
+    let mut counts: HashMap<(usize, u32), u32> = HashMap::new();
+    DeviceWork::of(case.timeline).for_each(|item| {
+        if item.kind != WorkKind::Kernel {
+            return;
+        }
+        let Some(step) = case.requests.step_of(&item) else { return };
+        let shape = ShapeId::from_raw(case.timeline.kernels.shape[item.row as usize]);
+        let is_attention = matches!(
+            classes.of_shape(shape).role.value,
+            Role::Attention | Role::AttentionPrefill | Role::AttentionDecode
+        );
+        if let Some(row) = case.timeline.shapes.as_slice().get(shape.index())
+            && is_attention
+        {
+            *counts.entry((step, row.name.raw())).or_default() += 1;
+        }
+    });
+    // Attention may be split into a kernel and one that combines: the most frequent one counts.
+    let mut most = vec![0; case.facts.len()];
+    for ((step, _), n) in counts {
+        most[step] = n.max(most[step]);
+    }
+    let typical = median(most.into_iter().filter(|n| *n > 0).map(f64::from))?;
+    let times = (typical / layers).round();
+    let is_whole = (typical - times * layers).abs() < 0.1 * layers;
+    (times >= 2.0 && is_whole).then_some(times as u32)
 }

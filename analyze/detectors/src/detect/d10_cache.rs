@@ -1,5 +1,6 @@
 //! D10: prompts are computed again that were computed before.
 
+use crate::continuous::{computed_tokens, prompt_scale};
 use crate::detector::{Detection, Detector, Finding, Grade, Layer, Setting};
 use crate::measure::{largest_steps, p95_share, percent, ratio, requests_in};
 use crate::replay::Removal;
@@ -71,7 +72,22 @@ impl Detector for CacheEviction {
             .collect();
         let evidence = largest_steps(&run_ns);
         let requests = requests_in(case, &run_ns);
-        let removal = Removal { run_ns, wait_ns: preempted, ..Removal::default() };
+        let scale = prompt_scale(case);
+        let tokens = |at: usize| {
+            let request = &case.requests.requests[at];
+            let first = case.schedule.runs.get(case.schedule.requests[at].first_run as usize);
+            let applies = first
+                .is_some_and(|run| fall.as_ref().is_none_or(|fall| fall.applies(run.start_ns)));
+            if applies { (computed_tokens(request, scale) * again) as u64 } else { 0 }
+        };
+        let prompt_tokens = (0..case.latencies.len()).map(tokens).collect();
+        let removal = Removal {
+            run_ns,
+            wait_ns: preempted,
+            prompt_tokens,
+            is_unpreempted: preemptions > 0.0,
+            ..Removal::default()
+        };
         let share = p95_share(case, &removal);
         let has_waits = removal.wait_ns.iter().any(|ns| *ns > 0);
         if share < SHARE_MIN || again < TOKENS_MIN && !has_waits {

@@ -3,11 +3,12 @@
 use underspan_engine::Evidence;
 use underspan_model::tables::TableKind;
 
-use super::{by_size, size_of};
+use super::{by_size, is_other_model, size_of};
 use crate::Case;
 use crate::detector::{Detection, Detector, Finding, Grade, Layer};
 use crate::measure::{largest_steps, out_of_runs, p95_share, percent, ratio, requests_in, total};
 use crate::pace::Pace;
+use crate::statistics::median;
 use crate::telemetry::GpuProcess;
 
 /// Least slow-down while the neighbour works.
@@ -16,6 +17,12 @@ const SLOWDOWN_MIN: f64 = 0.08;
 const NOISE: f64 = 1.03;
 /// Least certainty that the slow-down follows the neighbour, in standard deviations (p < 0.01).
 const Z_MIN: f64 = 2.33;
+/// How far apart samplers take samples of processes at least, and stamp them to.
+const PERIOD_NS: i64 = 1_000_000_000;
+/// Fewest samples with the neighbour at work, and without, that can be compared.
+const SAMPLES_MIN: usize = 4;
+/// Least share of SM time of a neighbour, in percent, that was there all the time.
+const ALWAYS_PERCENT: f64 = 10.0;
 /// A neighbour works from this share of SM time on, in percent.
 const AT_WORK_PERCENT: f64 = 3.0;
 /// Least share of the 95th percentile.
@@ -55,7 +62,8 @@ impl Detector for NoisyNeighbour {
             return Detection::Clear("no other process used the GPU".to_owned());
         }
         let at_work = |step: usize| neighbour_percent(case, &foreign, step) >= AT_WORK_PERCENT;
-        let slowdown = Pace::of(case).slowdown(at_work);
+        // The order of coming and going says most; a sampler that saw neither often says nothing.
+        let slowdown = Pace::of(case).slowdown(at_work).filter(|_| comes_and_goes(case, &foreign));
         let (excess, by, grade) = match slowdown {
             Some(slowdown) if slowdown.z >= Z_MIN => {
                 let by = slowdown.by;
@@ -74,14 +82,26 @@ impl Detector for NoisyNeighbour {
                     percent(slowdown.by)
                 ));
             }
-            // It was always there: steps of a baseline, or the quickest ones of the same work, tell
-            // how long they take alone.
+            // It was there all the time, or came and went faster than it was sampled: steps of a
+            // baseline, or the quickest ones of the same work, tell how long they take alone.
             _ => {
+                let most = (0..case.facts.len()).map(|s| neighbour_percent(case, &foreign, s));
+                if most.fold(0.0, f64::max) < ALWAYS_PERCENT {
+                    return Detection::Clear(format!(
+                        "{} used the GPU for less than {ALWAYS_PERCENT:.0} % of the time",
+                        foreign[0].name
+                    ));
+                }
                 let alone = alone(case);
+                let of_kernels = |step: usize| case.facts[step].kernel_ns as f64;
+                // Steps that nothing compares with were slowed as the others.
+                let slowed = (0..alone.len()).filter(|step| at_work(*step));
+                let usual = median(slowed.filter_map(|s| Some(of_kernels(s) / alone[s]?)));
+                let usual = usual.unwrap_or(1.0).max(1.0);
                 let excess: Vec<u64> = (0..case.facts.len())
                     .map(|step| {
-                        let ns = case.facts[step].kernel_ns as f64;
-                        let alone = alone[step].filter(|_| at_work(step)).unwrap_or(ns);
+                        let ns = of_kernels(step);
+                        let alone = alone[step].unwrap_or(ns / usual);
                         (ns - NOISE * alone).max(0.0) as u64
                     })
                     .collect();
@@ -149,6 +169,24 @@ fn sum(process: &GpuProcess) -> f64 {
     process.sm_percent.value.iter().sum()
 }
 
+/// Whether neighbours were seen at work and not at work often enough to compare the two.
+fn comes_and_goes(case: &Case<'_>, foreign: &[&GpuProcess]) -> bool {
+    let starts = case.worker_steps().map(|step| case.schedule.runs[step].start_ns);
+    let (Some(first), Some(last)) = (starts.clone().min(), starts.max()) else { return false };
+    // Samples lie about a period apart: of several processes the one with most counts.
+    let n_of = |is_at_work: bool| {
+        let count = |process: &&GpuProcess| {
+            let samples = process.sm_percent.within(first, last.saturating_add(PERIOD_NS));
+            samples.iter().filter(|sm| (**sm >= AT_WORK_PERCENT) == is_at_work).count()
+        };
+        foreign.iter().map(count).max().unwrap_or(0)
+    };
+    let n_samples = ((last - first) / PERIOD_NS) as usize;
+    // Processes are listed only while they are there: what is missing counts as not at work.
+    let n_at_work = n_of(true);
+    n_at_work >= SAMPLES_MIN && n_of(false).max(n_samples.saturating_sub(n_at_work)) >= SAMPLES_MIN
+}
+
 /// SM time of the neighbours during a step, in percent. A sample stands for the period before it.
 fn neighbour_percent(case: &Case<'_>, foreign: &[&GpuProcess], step: usize) -> f64 {
     let run = &case.schedule.runs[step];
@@ -158,14 +196,18 @@ fn neighbour_percent(case: &Case<'_>, foreign: &[&GpuProcess], step: usize) -> f
         .map(|process| {
             let series = &process.sm_percent;
             // Samplers print time to the second and a process only while it is there.
-            let period = series.period_ns().unwrap_or(1_000_000_000).max(1_000_000_000);
-            let at = series.time_ns.partition_point(|time| *time <= middle);
-            let near = [at.checked_sub(1), (at < series.time_ns.len()).then_some(at)];
+            let period = series.period_ns().unwrap_or(PERIOD_NS).max(PERIOD_NS);
+            let after = series.time_ns.partition_point(|time| *time < middle);
+            let near = [Some(after), after.checked_sub(1)];
             near.into_iter()
                 .flatten()
-                .filter(|at| series.time_ns[*at].abs_diff(middle) <= period as u64)
-                .min_by_key(|at| series.time_ns[*at].abs_diff(middle))
-                .map_or(0.0, |at| series.value[at])
+                .filter(|at| {
+                    let time = series.time_ns.get(*at);
+                    time.is_some_and(|time| time.abs_diff(middle) <= period.unsigned_abs())
+                })
+                .map(|at| series.value[at])
+                .next()
+                .unwrap_or(0.0)
         })
         .sum()
 }
@@ -173,7 +215,9 @@ fn neighbour_percent(case: &Case<'_>, foreign: &[&GpuProcess], step: usize) -> f
 /// How long the kernels of each step take without company, in nanoseconds; `None` where nothing
 /// compares.
 fn alone(case: &Case<'_>) -> Vec<Option<f64>> {
-    if let Some(baseline) = case.baseline.as_deref() {
+    // Kernels of another model say nothing of these.
+    let baseline = case.baseline.as_deref().filter(|baseline| !is_other_model(case, baseline));
+    if let Some(baseline) = baseline {
         let known = by_size(baseline);
         let usual = |step: usize| {
             let expected = case.same_kernels.as_ref().and_then(|same| same.expected_ns(step));
@@ -181,7 +225,7 @@ fn alone(case: &Case<'_>) -> Vec<Option<f64>> {
                 return expected;
             }
             let same = known.get(&size_of(case, step)).filter(|same| same.len() >= 3)?;
-            crate::statistics::median(same.iter().copied())
+            median(same.iter().copied())
         };
         return (0..case.facts.len()).map(usual).collect();
     }

@@ -12,8 +12,10 @@ use crate::statistics::percentile_of;
 
 /// Least share of the 95th percentile.
 const SHARE_MIN: f64 = 0.10;
-/// Least time beyond the natural one that counts for a request.
+/// Least time beyond the natural one that counts for a request, and as a share of the median
+/// latency where requests are quick.
 const LEAST_NS: u64 = 500_000;
+const LEAST_SHARE: f64 = 0.05;
 /// Time outside that callers and networks naturally take, as a share of the median latency.
 const NATURAL_SHARE: f64 = 0.10;
 
@@ -53,13 +55,14 @@ impl Detector for OutsideServing {
             return Detection::MissingInput("request spans");
         }
         let natural = Natural::of(case);
+        let least = LEAST_NS.min((case.percentile(50) as f64 * LEAST_SHARE) as u64);
         let mut before_ns = vec![0; requests.len()];
         let mut after_ns = vec![0; requests.len()];
         for (at, request) in requests.iter().enumerate() {
             let (before, after) = around(request);
             let beyond = |ns: u64, natural: u64| {
                 let beyond = ns.saturating_sub(natural);
-                if beyond < LEAST_NS { 0 } else { beyond }
+                if beyond < least { 0 } else { beyond }
             };
             before_ns[at] = beyond(before, natural.before);
             after_ns[at] = beyond(after, natural.after);

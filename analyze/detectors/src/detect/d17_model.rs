@@ -86,22 +86,36 @@ fn grown(case: &Case<'_>, baseline: &Case<'_>) -> Detection {
 
 /// Whether both runs declare a model, and the same one.
 pub(crate) fn is_same_model(case: &Case<'_>, baseline: &Case<'_>) -> bool {
+    compare_models(case, baseline) == Some(true)
+}
+
+/// Whether both runs declare a model, and not the same one.
+pub(crate) fn is_other_model(case: &Case<'_>, baseline: &Case<'_>) -> bool {
+    compare_models(case, baseline) == Some(false)
+}
+
+/// Whether the sizes that both runs declare of their models are the same; `None` when either
+/// declares none.
+fn compare_models(case: &Case<'_>, baseline: &Case<'_>) -> Option<bool> {
     let of = |case: &Case<'_>| -> Vec<(String, String)> {
         let below = case.settings.below("model.");
         below.map(|(path, value)| (path.to_owned(), value.to_owned())).collect()
     };
     let (now, then) = (of(case), of(baseline));
-    let says_size = then.iter().any(|(path, _)| {
-        ["parameters", "hidden_size", "num_hidden_layers"].iter().any(|key| path.ends_with(key))
-    });
-    says_size && now == then
+    let says_size = |model: &[(String, String)]| {
+        let is_size = |path: &str| {
+            ["parameters", "hidden_size", "num_hidden_layers"].iter().any(|key| path.ends_with(key))
+        };
+        model.iter().any(|(path, _)| is_size(path))
+    };
+    (says_size(&now) && says_size(&then)).then(|| now == then)
 }
 
 /// How much longer the kernels of steps take than those of a baseline's steps of the same size.
 pub(crate) struct Growth {
     /// The median over the steps.
     pub(crate) typical: f64,
-    by_step: Vec<f64>,
+    by_step: Vec<Option<f64>>,
 }
 
 impl Growth {
@@ -117,7 +131,12 @@ impl Growth {
         let known: Vec<Option<f64>> =
             (0..case.facts.len()).map(|step| ratio_of(&size_of(case, step))).collect();
         let typical = median(known.iter().copied().flatten()).unwrap_or(1.0);
-        Self { typical, by_step: known.into_iter().map(|r| r.unwrap_or(typical)).collect() }
+        Self { typical, by_step: known }
+    }
+
+    /// Of one step; `None` when the baseline has none of its size.
+    pub(crate) fn of_step(&self, step: usize) -> Option<f64> {
+        self.by_step.get(step).copied().flatten()
     }
 
     /// The growth that is left when kernels of the same name and launch shape take `slower` times
@@ -125,15 +144,15 @@ impl Growth {
     pub(crate) fn beyond(mut self, slower: f64) -> Self {
         let slower = slower.max(1.0);
         self.typical /= slower;
-        self.by_step.iter_mut().for_each(|growth| *growth /= slower);
+        self.by_step.iter_mut().flatten().for_each(|growth| *growth /= slower);
         self
     }
 
     pub(crate) fn removal(&self, case: &Case<'_>) -> Removal {
-        let excess =
-            case.facts.iter().zip(&self.by_step).map(|(facts, growth)| {
-                (base_ns(facts) as f64 * (1.0 - 1.0 / growth.max(1.0))) as u64
-            });
+        let excess = case.facts.iter().zip(&self.by_step).map(|(facts, growth)| {
+            let growth = growth.unwrap_or(self.typical).max(1.0);
+            (base_ns(facts) as f64 * (1.0 - 1.0 / growth)) as u64
+        });
         out_of_runs(excess.collect())
     }
 }

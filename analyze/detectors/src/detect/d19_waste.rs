@@ -6,7 +6,7 @@ use crate::measure::{
     largest_steps, out_of_runs, p95_share, percent, requests_in, requests_of, spans_of,
 };
 use crate::replay::Removal;
-use crate::{Case, ServerKind};
+use crate::{Case, ServerKind, StepFacts};
 
 /// A server batches when its steps hold at least this many requests on average.
 const BATCHES_FROM: f64 = 1.3;
@@ -16,6 +16,8 @@ const WAITING_MIN: f64 = 0.2;
 const SHARE_MIN: f64 = 0.20;
 /// Least share of the 95th percentile of padding.
 const PADDED_SHARE_MIN: f64 = 0.05;
+/// A fixed batch counts as full from this share on.
+const FULL_MIN: f64 = 0.75;
 /// What one more request adds to the time of a step, as a share: reading the weights is shared.
 const PER_REQUEST: f64 = 0.1;
 /// Batch that is tried.
@@ -60,8 +62,8 @@ impl Detector for Waste {
         if !can_batch {
             return Detection::MissingInput("an engine that is known to batch");
         }
-        let members: u64 = (0..case.facts.len()).map(|step| u64::from(case.members(step))).sum();
-        let mean = members as f64 / case.facts.len() as f64;
+        let members: u64 = case.worker_steps().map(|step| u64::from(case.members(step))).sum();
+        let mean = members as f64 / case.worker_steps().count().max(1) as f64;
         let waiting = share_with_queue(case);
         if mean >= BATCHES_FROM || waiting < WAITING_MIN {
             return Detection::Clear(format!(
@@ -113,9 +115,9 @@ impl Detector for Waste {
 /// same requests and the same model.
 fn padded(case: &Case<'_>) -> Option<Detection> {
     let members: Vec<u64> =
-        (0..case.facts.len()).map(|step| u64::from(case.members(step)).max(1)).collect();
+        case.worker_steps().map(|step| u64::from(case.members(step)).max(1)).collect();
     let mean = members.iter().sum::<u64>() as f64 / members.len().max(1) as f64;
-    let fixed = case.settings.number("engine.static_batch").filter(|fixed| mean < 0.5 * fixed);
+    let fixed = case.settings.number("engine.static_batch").filter(|fixed| mean < FULL_MIN * fixed);
     let growth = case
         .baseline
         .as_deref()
@@ -125,8 +127,10 @@ fn padded(case: &Case<'_>) -> Option<Detection> {
     let (removal, grade) = match (&growth, fixed) {
         (Some(growth), _) => (growth.removal(case), Grade::Derived),
         (None, Some(fixed)) if case.baseline.is_none() => {
-            let empty = 1.0 - mean / fixed;
-            let run_ns = case.facts.iter().map(|f| (f.kernel_ns as f64 * empty * 0.8) as u64);
+            // Kernels with fewer blocks than multiprocessors take as long for a part of them.
+            let needed = |f: &StepFacts| (f.kernel_ns as f64 * mean / fixed) as u64;
+            let run_ns =
+                case.facts.iter().map(|f| f.kernel_ns.saturating_sub(needed(f).max(f.one_wave_ns)));
             (out_of_runs(run_ns.collect()), Grade::Estimated)
         }
         _ => return None,
@@ -177,11 +181,11 @@ fn share_with_queue(case: &Case<'_>) -> f64 {
         }
     }
     let mut now = 0;
-    let with = waiting[..starts.len()].iter().filter(|change| {
+    let with = waiting[..starts.len()].iter().enumerate().filter(|(step, change)| {
         now += **change;
-        now > 0
+        now > 0 && case.schedule.runs[*step].has_lane()
     });
-    with.count() as f64 / starts.len().max(1) as f64
+    with.count() as f64 / case.worker_steps().count().max(1) as f64
 }
 
 /// How long requests would wait if each run took all that is waiting, up to a batch.

@@ -19,5 +19,7 @@ mod registry;
 mod stalls;
 mod transfers;
 
-pub(crate) use d17_model::{Growth, by_size, is_same_model, own_kernel_share, size_of};
+pub(crate) use d17_model::{
+    Growth, by_size, is_other_model, is_same_model, own_kernel_share, size_of,
+};
 pub use registry::{detector, detectors};

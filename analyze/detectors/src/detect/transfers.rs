@@ -3,19 +3,23 @@
 use underspan_engine::Evidence;
 use underspan_model::tables::TableKind;
 
-use crate::Case;
 use crate::detector::{Detection, Detector, Finding, Grade, Layer};
+use crate::gpu::Gpu;
 use crate::measure::{
-    beyond_natural, largest_steps, out_of_runs, p95_share, percent, ratio, requests_in,
+    beyond_natural, largest_steps, of_steps, out_of_runs, p95_share, percent, ratio, requests_in,
     requests_of, spans_of, step_time, time, total,
 };
 use crate::replay::Removal;
 use crate::statistics::percentile_of;
+use crate::{Case, StepFacts};
 use underspan_model::span_facts;
 
 /// Words of engines and libraries that move KV caches.
 const KV_WORDS: &[&str] =
     &["nixl", "mooncake", "lmcache", "kv_transfer", "kv_connector", "kv_offload", "kv_role"];
+
+/// Share of a link's rate from which on copies are as fast as they can be.
+const AT_LINK_RATE: f64 = 0.6;
 
 /// D8.
 #[derive(Debug, Clone, Copy, Default)]
@@ -49,7 +53,7 @@ impl Detector for ExposedCopies {
         if moves_kv(case) {
             return Detection::Clear("copies belong to the transfer of KV caches (D11)".to_owned());
         }
-        let removal = out_of_runs(beyond_natural(case, |facts| facts.copy_ns));
+        let removal = out_of_runs(beyond_needed(case, |facts| facts.copy_ns));
         let of_steps = ratio(total(&removal.run_ns), step_time(case));
         let share = p95_share(case, &removal);
         if share < 0.05 || of_steps < 0.05 {
@@ -108,7 +112,7 @@ impl Detector for KvTransfer {
     fn detect(&self, case: &Case<'_>) -> Detection {
         let by_span = transfer_times(case);
         let copies_removed =
-            out_of_runs(beyond_natural(case, |facts| facts.bulk_copy_ns.max(facts.peer_copy_ns)));
+            out_of_runs(beyond_needed(case, |facts| facts.bulk_copy_ns.max(facts.peer_copy_ns)));
         let peer = case.facts.iter().any(|facts| facts.peer_copy_ns > 0);
         let is_known = moves_kv(case) || peer;
         if !is_known && by_span.is_none() {
@@ -158,6 +162,21 @@ impl Detector for KvTransfer {
             confirm: "The share of bulk copies without kernels beside them must fall.".to_owned(),
         }))
     }
+}
+
+/// Copy time that need not be. Data that moves far slower than its link carries it (pageable
+/// memory, a throttled transfer) must still be moved: what the link takes for it is left. Otherwise
+/// it could move beside kernels, and nothing but what was natural before is left.
+fn beyond_needed(case: &Case<'_>, of: impl Fn(&StepFacts) -> u64 + Copy) -> Vec<u64> {
+    let gb_s = Gpu::of(case).link_gb_s;
+    let bytes = total(&of_steps(case, |facts| facts.bulk_bytes));
+    let exposed = total(&of_steps(case, |facts| facts.bulk_copy_ns.max(facts.peer_copy_ns)));
+    // Bytes a nanosecond are gigabytes a second.
+    if exposed == 0 || bytes as f64 / exposed as f64 > AT_LINK_RATE * gb_s {
+        return beyond_natural(case, of);
+    }
+    let needed = |facts: &StepFacts| (facts.bulk_bytes as f64 / gb_s) as u64;
+    case.facts.iter().map(|facts| of(facts).saturating_sub(needed(facts))).collect()
 }
 
 /// Whether the capture shows an engine that moves KV caches.

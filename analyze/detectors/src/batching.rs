@@ -1,0 +1,302 @@
+//! A server that runs batches, or one request at a time, run again.
+//!
+//! With shorter runs, or more workers, other requests are in the queue when a worker is free: the
+//! schedule is not kept but made again, as a dynamic batcher makes it. A free worker takes what
+//! waits once there is a preferred number of requests, or once the first of them has waited as long
+//! as the batcher may hold it. How long a batch takes is the median of batches of its size, times
+//! how far the run that really ran then was off that, less what the removals take out of it.
+
+use std::collections::BTreeMap;
+
+use crate::Case;
+use crate::replay::{Removal, as_changed};
+use crate::statistics::{median, percentile_of};
+
+/// Least time that the batcher holds requests for: below it lies the time of handing them over.
+const HOLD_MIN_NS: u64 = 200_000;
+
+/// A server to run again.
+#[derive(Debug)]
+pub(crate) struct Batching {
+    times: BatchTimes,
+    n_workers: usize,
+    /// Most requests that a batch may hold.
+    limit: usize,
+    /// From how many requests on a batch starts at once.
+    enough: usize,
+    /// How long the first request may wait for that.
+    hold_ns: i64,
+    /// From a batch being complete and a worker free until it runs.
+    handover_ns: i64,
+    /// In order of being ready.
+    jobs: Vec<Job>,
+    /// In order of start.
+    runs: Vec<Observed>,
+    n_requests: usize,
+    /// Latencies of the run without any removal, to compare with.
+    observed: Vec<Option<i64>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Job {
+    request: usize,
+    arrival_ns: i64,
+    ready_ns: i64,
+    /// From the end of its run to its own end.
+    after_ns: i64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Observed {
+    step: usize,
+    start_ns: i64,
+    length_ns: f64,
+    /// Its length over that of the median run of its size.
+    factor: f64,
+}
+
+impl Batching {
+    /// Takes a case apart; `None` for a server that runs requests more than once.
+    pub(crate) fn of(case: &Case<'_>) -> Option<Self> {
+        let schedule = &case.schedule;
+        let times = BatchTimes::of(case);
+        let served = schedule.requests.iter().enumerate();
+        let mut jobs: Vec<Job> = Vec::new();
+        for (request, served) in served {
+            let Some(run) = schedule.runs.get(served.first_run as usize) else { continue };
+            if served.first_run != served.last_run {
+                return None;
+            }
+            jobs.push(Job {
+                request,
+                arrival_ns: served.arrival_ns,
+                ready_ns: served.ready_ns,
+                after_ns: served.end_ns.saturating_sub(run.end_ns),
+            });
+        }
+        if jobs.is_empty() {
+            return None;
+        }
+        jobs.sort_by_key(|job| (job.ready_ns, job.request));
+        let runs = case
+            .worker_steps()
+            .map(|step| {
+                let length_ns = case.step_ns(step) as f64;
+                let usual = times.of_size(case.members(step).max(1) as usize).max(1.0);
+                Observed {
+                    step,
+                    start_ns: schedule.runs[step].start_ns,
+                    length_ns,
+                    factor: (length_ns / usual).clamp(0.2, 20.0),
+                }
+            })
+            .collect();
+        let largest = times.largest();
+        let limit = case.settings.batch_limit().map_or(largest, |limit| limit as usize);
+        let limit = limit.max(largest).max(1);
+        let mut batching = Self {
+            times,
+            n_workers: case.n_lanes().max(1),
+            limit,
+            enough: case.settings.preferred_batch().map_or(limit, |n| n as usize).clamp(1, limit),
+            hold_ns: 0,
+            handover_ns: 0,
+            jobs,
+            runs,
+            n_requests: schedule.requests.len(),
+            observed: Vec::new(),
+        };
+        batching.measure_batcher(case);
+        batching.observed = batching.run(&[]);
+        Some(batching)
+    }
+
+    /// How long batches are held, and how long handing one over takes.
+    fn measure_batcher(&mut self, case: &Case<'_>) {
+        let schedule = &case.schedule;
+        let mut first_ready = vec![i64::MAX; schedule.runs.len()];
+        let mut newest_ready = vec![i64::MIN; schedule.runs.len()];
+        for job in &self.jobs {
+            let run = schedule.requests[job.request].first_run as usize;
+            first_ready[run] = first_ready[run].min(job.ready_ns);
+            newest_ready[run] = newest_ready[run].max(job.ready_ns);
+        }
+        let mut free = vec![i64::MIN; case.n_lanes()];
+        let (mut holds, mut handovers, mut behind) = (Vec::new(), Vec::new(), Vec::new());
+        for step in case.worker_steps() {
+            let run = &schedule.runs[step];
+            let free = &mut free[run.lane as usize];
+            if newest_ready[step] != i64::MIN {
+                let since = |from: i64| run.start_ns.saturating_sub(from).max(0) as u64;
+                handovers.push(since(newest_ready[step].max(*free)));
+                if *free > newest_ready[step] {
+                    behind.push(since(*free));
+                }
+                let is_full = case.members(step) as usize >= self.enough;
+                if first_ready[step] > *free && !is_full {
+                    holds.push(since(first_ready[step]));
+                }
+            }
+            *free = (*free).max(run.end_ns);
+        }
+        self.handover_ns = percentile_of(&handovers, 25) as i64;
+        if self.handover_ns as u64 >= HOLD_MIN_NS {
+            // Held batches do not show it: those behind another do, which waited for nothing else.
+            let shortest = percentile_of(&handovers, 5).min(HOLD_MIN_NS);
+            let usual = percentile_of(&behind, 25);
+            self.handover_ns =
+                if behind.len() >= 5 { usual.min(shortest) } else { shortest } as i64;
+        }
+        // What was declared may have been overruled: what was observed counts.
+        let held = percentile_of(&holds, 50);
+        if held >= HOLD_MIN_NS && self.limit > 1 {
+            self.hold_ns = held as i64 - self.handover_ns;
+        }
+    }
+
+    /// Latencies with removals: what was observed, changed as the two runs differ.
+    pub(crate) fn without(&self, case: &Case<'_>, removals: &[&Removal]) -> Vec<u64> {
+        let now = self.run(removals);
+        (0..self.n_requests)
+            .map(|at| {
+                let seen = case.latencies[at];
+                match (self.observed[at], now[at]) {
+                    (Some(before), Some(after)) => as_changed(seen, before, after),
+                    // It ran in no step that the capture shows.
+                    _ => {
+                        let out = sum(removals, |r| &r.before_ns, at)
+                            + sum(removals, |r| &r.after_ns, at);
+                        seen.saturating_sub(out.unsigned_abs())
+                    }
+                }
+            })
+            .collect()
+    }
+
+    /// How far the run without removals is from what was observed: the largest relative difference
+    /// of the median and the 95th percentile of latencies.
+    pub(crate) fn misfit(&self, case: &Case<'_>) -> f64 {
+        let both = self.observed.iter().zip(&case.latencies);
+        let (run, seen): (Vec<u64>, Vec<u64>) =
+            both.filter_map(|(run, seen)| Some(((*run)?.max(0) as u64, *seen))).unzip();
+        let off = [50, 95].map(|percent| {
+            let seen = percentile_of(&seen, percent).max(1) as f64;
+            (percentile_of(&run, percent) as f64 / seen - 1.0).abs()
+        });
+        off[0].max(off[1])
+    }
+
+    fn run(&self, removals: &[&Removal]) -> Vec<Option<i64>> {
+        let more: usize = removals.iter().map(|removal| removal.more_replicas as usize).sum();
+        let is_undelayed = removals.iter().any(|removal| removal.is_undelayed);
+        let hold_ns = if is_undelayed { 0 } else { self.hold_ns };
+        let mut queue: Vec<(i64, &Job)> = self
+            .jobs
+            .iter()
+            .map(|job| {
+                let before = (job.ready_ns - job.arrival_ns).max(0);
+                let out = sum(removals, |r| &r.before_ns, job.request);
+                (job.ready_ns - out.min(before), job)
+            })
+            .collect();
+        queue.sort_by_key(|(ready, job)| (*ready, job.request));
+        let mut latencies = vec![None; self.n_requests];
+        // Replicas take turns.
+        for replica in 0..=more {
+            let own: Vec<(i64, &Job)> =
+                queue.iter().skip(replica).step_by(more + 1).copied().collect();
+            self.run_replica(&own, hold_ns, removals, &mut latencies);
+        }
+        latencies
+    }
+
+    /// Runs the requests of one replica, in order of being ready.
+    fn run_replica(
+        &self,
+        queue: &[(i64, &Job)],
+        hold_ns: i64,
+        removals: &[&Removal],
+        latencies: &mut [Option<i64>],
+    ) {
+        let mut free = vec![i64::MIN; self.n_workers];
+        let (mut next, mut near) = (0, 0);
+        while next < queue.len() {
+            let Some(worker) = (0..free.len()).min_by_key(|worker| free[*worker]) else { break };
+            let first = queue[next].0;
+            // When there are enough, or the first has waited long enough, and a worker is free.
+            let full = queue.get(next + self.enough - 1).map_or(i64::MAX, |(ready, _)| *ready);
+            let start = full.min(first.saturating_add(hold_ns)).max(free[worker]).max(first);
+            let waiting = queue[next..].iter().take(self.limit);
+            let batch = waiting.take_while(|(ready, _)| *ready <= start).count().max(1);
+            let start = start.saturating_add(self.handover_ns);
+            while near + 1 < self.runs.len() && self.runs[near + 1].start_ns <= start {
+                near += 1;
+            }
+            let mut length = self.times.of_size(batch);
+            let mut lag = 0;
+            if let Some(seen) = self.runs.get(near) {
+                let out = sum(removals, |r| &r.run_ns, seen.step) as f64;
+                length *= seen.factor * (1.0 - out / seen.length_ns.max(1.0)).max(0.0);
+                lag = sum(removals, |r| &r.lag_ns, seen.step).min(self.handover_ns);
+            }
+            let end = start.saturating_sub(lag).saturating_add(length as i64);
+            free[worker] = end;
+            for (_, job) in &queue[next..next + batch] {
+                let out = sum(removals, |r| &r.after_ns, job.request);
+                let after =
+                    if job.after_ns > 0 { (job.after_ns - out).max(0) } else { job.after_ns };
+                let wait: i64 = removals
+                    .iter()
+                    .filter(|removal| !removal.changes_server())
+                    .map(|removal| value(&removal.wait_ns, job.request))
+                    .sum();
+                latencies[job.request] = Some(end + after - job.arrival_ns - wait);
+            }
+            next += batch;
+        }
+    }
+}
+
+fn value(list: &[u64], at: usize) -> i64 {
+    list.get(at).copied().unwrap_or(0) as i64
+}
+
+fn sum(removals: &[&Removal], list: impl Fn(&Removal) -> &Vec<u64>, at: usize) -> i64 {
+    removals.iter().map(|removal| value(list(removal), at)).sum()
+}
+
+/// How long a batch of each size runs: the median of those seen, straight lines between sizes.
+#[derive(Debug)]
+pub(crate) struct BatchTimes {
+    /// Size and time, in order of size.
+    known: Vec<(usize, f64)>,
+}
+
+impl BatchTimes {
+    pub(crate) fn of(case: &Case<'_>) -> Self {
+        let mut by_size: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+        for step in case.worker_steps() {
+            let size = case.members(step).max(1) as usize;
+            by_size.entry(size).or_default().push(case.step_ns(step) as f64);
+        }
+        let known = by_size.into_iter().filter_map(|(size, all)| Some((size, median(all)?)));
+        Self { known: known.collect() }
+    }
+
+    pub(crate) fn largest(&self) -> usize {
+        self.known.last().map_or(1, |(size, _)| *size)
+    }
+
+    /// In nanoseconds. A larger batch than any that was seen takes in proportion to the largest.
+    pub(crate) fn of_size(&self, size: usize) -> f64 {
+        let after = self.known.iter().position(|(known, _)| *known >= size);
+        match after {
+            Some(0) => self.known[0].1,
+            Some(at) => {
+                let ((low, t_low), (high, t_high)) = (self.known[at - 1], self.known[at]);
+                t_low + (t_high - t_low) * (size - low) as f64 / (high - low) as f64
+            }
+            None => self.known.last().map_or(0.0, |(known, ns)| ns * size as f64 / *known as f64),
+        }
+    }
+}
