@@ -11,8 +11,8 @@ pub(crate) struct RuntimeFaults {
     pub(crate) reads_back: Option<(u32, f64)>,
     /// Inputs are uploaded before the work, per request.
     pub(crate) upload: Option<Upload>,
-    /// The prefix cache is dropped so often, ns.
-    pub(crate) cache_lifetime_ns: Option<u64>,
+    /// From a time on the prefix cache is dropped so often, ns.
+    pub(crate) cache_flushes: Option<CacheFlushes>,
     /// Keys and values of a new request's prompt come from elsewhere.
     pub(crate) transfer: Option<Transfer>,
     /// Memory is allocated and freed so often per step, each call so long, ns.
@@ -21,6 +21,13 @@ pub(crate) struct RuntimeFaults {
     pub(crate) straggler: Option<Straggler>,
     /// A kernel is compiled or a module loaded in so many steps, each time so long, ns.
     pub(crate) compilations: Option<(u32, f64)>,
+}
+
+/// A prefix cache that is dropped again and again.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct CacheFlushes {
+    pub(crate) from_ns: u64,
+    pub(crate) every_ns: u64,
 }
 
 /// An upload of input data.

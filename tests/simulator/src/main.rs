@@ -160,7 +160,7 @@ fn main() -> Result<()> {
             let folder = keep.unwrap_or_else(temporary);
             let container = container(extent.native);
             let options = TrialOptions { binary, folder, keeps_cases, jobs, container };
-            matrix(&cases, &options, misses, page.as_deref())
+            matrix(&cases, &options, misses, page.as_deref().map(|page| (page, extent)))
         }
         Command::Samples { folder } => samples(&folder),
     }
@@ -185,7 +185,7 @@ fn matrix(
     cases: &[Case],
     options: &TrialOptions,
     lists_misses: bool,
-    page: Option<&Path>,
+    page: Option<(&Path, Extent)>,
 ) -> Result<()> {
     let n = cases.len();
     let progress = |done: usize, _: &Trial| {
@@ -209,8 +209,11 @@ fn matrix(
             writeln!(out, "{miss}")?;
         }
     }
-    if let Some(page) = page {
-        let text = format!("{PAGE_HEAD}{tables}");
+    if let Some((page, extent)) = page {
+        let Extent { first_seed, seeds, quick, .. } = extent;
+        let quick = if quick { " --quick" } else { "" };
+        let of = format!("--first-seed {first_seed} --seeds {seeds}{quick}");
+        let text = format!("{}{tables}", PAGE_HEAD.replace("EXTENT", &of));
         std::fs::write(page, text).with_context(|| format!("cannot write {}", page.display()))?;
     }
     Ok(())
@@ -226,10 +229,10 @@ formats that an operator hands over. Regenerate this page with
 
 ```sh
 cargo build --release -p underspan
-cargo run --release -p underspan-simulator -- matrix --page docs/verdict-accuracy.md
+cargo run --release -p underspan-simulator -- matrix EXTENT --page docs/verdict-accuracy.md
 ```
 
-A simulator is not a GPU: these figures say how well the verdicts follow from evidence of the shape
+Thresholds were set on other seeds than these. A simulator is not a GPU: these figures say how well the verdicts follow from evidence of the shape
 modelled there, not how often they are right in production.
 
 ";

@@ -265,8 +265,8 @@ impl<'a> Scheduler<'a> {
     }
 
     fn drop_prefixes(&mut self, now_ns: u64) {
-        if let Some(lifetime_ns) = self.settings.faults.cache_lifetime_ns
-            && now_ns >= self.dropped_ns + lifetime_ns
+        if let Some(flushes) = self.settings.faults.cache_flushes
+            && now_ns >= (self.dropped_ns + flushes.every_ns).max(flushes.from_ns)
         {
             self.dropped_ns = now_ns;
             self.prefixes.clear();

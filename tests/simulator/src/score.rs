@@ -140,7 +140,9 @@ impl Score {
                 *n += 1;
                 *alarms += usize::from(grade == Grade::WrongLayer);
                 if let Answer::Verdict(verdict) = &trial.answer {
-                    for cause in &verdict.causes {
+                    // That a healthy server spends its time in its model is no claim against it.
+                    let is_model = verdict.verdict == "model";
+                    for cause in verdict.causes.iter().filter(|c| !is_model || c.id != "D17") {
                         *self.alarms.entry(cause.id.clone()).or_default() += 1;
                     }
                 }

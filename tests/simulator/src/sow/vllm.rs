@@ -3,7 +3,7 @@
 use super::parts::{by_severity, clock_drop, growing_roles, neighbour, way_fault, wide_roles};
 use super::{Plot, Sown};
 use crate::device::Number;
-use crate::faults::{Straggler, Transfer, Upload};
+use crate::faults::{CacheFlushes, Straggler, Transfer, Upload};
 use crate::load::{Giants, Length, Prefixes};
 use crate::model::Conversion;
 use crate::plant::Plant;
@@ -97,7 +97,11 @@ fn apply(plant: Plant, plot: &Plot, healthy: &Vllm, faulty: &mut Vllm) {
         }
         Plant::CacheLoss => {
             let requests = by_severity(severity, [48.0, 24.0, 11.0]);
-            faults.cache_lifetime_ns = Some((requests * healthy.load.gap_ns) as u64);
+            // It begins during the run: what was cached before tells what could have been.
+            faults.cache_flushes = Some(CacheFlushes {
+                from_ns: (0.35 * run_ns) as u64,
+                every_ns: (requests * healthy.load.gap_ns) as u64,
+            });
         }
         Plant::CacheTransfer => {
             if let Some(transfer) = &mut faults.transfer {
@@ -122,7 +126,6 @@ fn apply(plant: Plant, plot: &Plot, healthy: &Vllm, faulty: &mut Vllm) {
         Plant::GraphMiss if is_fine => {
             let largest = by_severity(severity, [8, 4, 2]);
             faulty.graph_sizes.retain(|size| *size <= largest);
-            faulty.host_per_op_ns = 16_000.0;
         }
         Plant::GraphMiss if variant.is_multiple_of(4) => {
             faults.compilations = Some((8, 0.7 * severity * request_ns));
@@ -153,6 +156,8 @@ fn prepare(plant: Plant, plot: &Plot, healthy: &mut Vllm) {
     let random = &mut plot.random(plant, "prepare");
     match plant {
         Plant::PrefillInterference => healthy.max_batched_tokens = 16_384,
+        // A host that is slow enough to need the graphs.
+        Plant::GraphMiss if is_fine(plant, plot) => healthy.host_per_op_ns = 16_000.0,
         Plant::Conversions => healthy.model.quantization = Some("awq"),
         Plant::ExposedCopies => {
             let bytes = (random.within(8.0, 12.0) * severity * 1e6) as u64;
