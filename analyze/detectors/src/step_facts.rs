@@ -14,6 +14,9 @@ const GAP_MIN_NS: i64 = 1_500;
 /// Largest size of a copy that carries results and bookkeeping, not data.
 pub(crate) const SMALL_COPY_BYTES: u64 = 64 << 10;
 
+/// Length of a kernel from which on it has work enough for a whole device, in nanoseconds.
+const LONG_KERNEL_NS: u64 = 50_000;
+
 /// Idle time before a step, by cause, in nanoseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Lag {
@@ -48,6 +51,8 @@ pub struct StepFacts {
     pub collective_ns: u64,
     /// Of which kernels with fewer blocks than half the multiprocessors.
     pub small_grid_ns: u64,
+    /// Of which kernels of 50 µs and more: too long for having little to do.
+    pub long_small_grid_ns: u64,
     /// What those would take if their blocks filled the multiprocessors.
     pub small_filled_ns: u64,
     /// What all kernels would take with no more blocks than multiprocessors.
@@ -257,6 +262,9 @@ impl<'a> Walk<'a> {
         }
         if shape_row.grid != [0; 3] && blocks * 2 < sm_count && role != Role::Collective {
             facts.small_grid_ns += duration;
+            if duration >= LONG_KERNEL_NS {
+                facts.long_small_grid_ns += duration;
+            }
             facts.small_filled_ns += duration * blocks / sm_count;
         }
         facts.sequence = (facts.sequence ^ u64::from(shape.raw()))

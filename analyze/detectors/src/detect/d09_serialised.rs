@@ -20,6 +20,8 @@ const KERNEL_SHARE_MIN: f64 = 0.30;
 const GROWTH_MIN: f64 = 1.1;
 /// How many times more kernels must have run at a time in the baseline.
 const OVERLAP_LOST_MIN: f64 = 1.1;
+/// Most of the share of such kernels that a baseline may have had already.
+const UNDERFILLED_BEFORE: f64 = 0.5;
 /// Least share of the 95th percentile.
 const SHARE_MIN: f64 = 0.05;
 
@@ -46,7 +48,8 @@ impl Detector for SerialisedLayers {
          each other they could run side by side, on several streams or fused. A trace shows that \
          they ran in a row, not that they had to: a claim needs a baseline that ran them side by \
          side, or a model card with fewer layers than a step runs, since what is run several times \
-         over does not depend on itself."
+         over does not depend on itself. Kernels of 50 µs and more on less than half of the \
+         multiprocessors count without that: they have work enough to be split."
     }
 
     fn detect(&self, case: &Case<'_>) -> Detection {
@@ -57,6 +60,11 @@ impl Detector for SerialisedLayers {
         let small = of_steps(case, |facts| facts.small_grid_ns);
         let share_small = ratio(total(&small), kernels);
         let n_towers = if case.baseline.is_none() { n_towers(case) } else { None };
+        // Long kernels on a part of the multiprocessors, which the baseline had not.
+        let share_long = long_share(case);
+        let then_long = case.baseline.as_deref().map_or(0.0, long_share);
+        let is_underfilled =
+            share_long >= KERNEL_SHARE_MIN && then_long < UNDERFILLED_BEFORE * share_long;
         let excess: Vec<u64> = match case.baseline.as_deref() {
             Some(baseline) => {
                 let busy = |case: &Case<'_>| percentile_of(&of_steps(case, |f| f.busy_ns), 50);
@@ -65,7 +73,7 @@ impl Detector for SerialisedLayers {
                 }
                 // What ran side by side then and does not now took less time than its kernels.
                 let (now, then) = (at_once(case), at_once(baseline));
-                if then < OVERLAP_LOST_MIN * now {
+                if then < OVERLAP_LOST_MIN * now && !is_underfilled {
                     return Detection::Clear(format!(
                         "{then:.1} kernels ran at a time in the baseline, {now:.1} now"
                     ));
@@ -79,7 +87,8 @@ impl Detector for SerialisedLayers {
                 .facts
                 .iter()
                 .map(|facts| {
-                    let n_towers = u64::from(n_towers.unwrap_or(1).max(1));
+                    let side_by_side = if is_underfilled { 2 } else { 1 };
+                    let n_towers = u64::from(n_towers.unwrap_or(side_by_side).max(1));
                     let at_once = facts.small_grid_ns / n_towers;
                     // The time between their kernels is gone with them.
                     let between = facts.gap_queue_ns - facts.gap_queue_ns / n_towers;
@@ -91,7 +100,7 @@ impl Detector for SerialisedLayers {
             evidence_of_steps(case, &excess, TableKind::Kernel, |facts| facts.longest_kernel);
         let removal = out_of_runs(excess);
         let share = p95_share(case, &removal);
-        if case.baseline.is_none() && n_towers.is_none() {
+        if case.baseline.is_none() && n_towers.is_none() && !is_underfilled {
             return Detection::Clear(format!(
                 "{} of the kernel time is in kernels that fill less than half of the GPU; nothing \
                  shows that they could run side by side",
@@ -129,6 +138,12 @@ impl Detector for SerialisedLayers {
             confirm: "Kernels of different streams must overlap in the viewer.".to_owned(),
         }))
     }
+}
+
+/// Share of the kernel time in long kernels that fill less than half of the multiprocessors.
+fn long_share(case: &Case<'_>) -> f64 {
+    let kernels = total(&of_steps(case, |facts| facts.kernel_ns));
+    ratio(total(&of_steps(case, |facts| facts.long_small_grid_ns)), kernels)
 }
 
 /// How many kernels run at a time while any does.
