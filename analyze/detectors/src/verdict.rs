@@ -241,10 +241,23 @@ impl Verdict {
                     load * 100.0
                 ));
             } else if grew > GROWTH_MIN {
+                let seen: Vec<String> = self
+                    .detections
+                    .iter()
+                    .filter_map(|(id, said)| match said {
+                        Detection::Found(finding) if !finding.removal.is_empty() => Some(format!(
+                            "{id} was seen, but what it takes of p95 is not certain: {}",
+                            finding.summary
+                        )),
+                        _ => None,
+                    })
+                    .collect();
                 self.reasons.push(format!(
-                    "p95 grew by {:.0} % against the baseline and no detector says why",
-                    grew * 100.0
+                    "p95 grew by {:.0} % against the baseline and no detector {}",
+                    grew * 100.0,
+                    if seen.is_empty() { "says why" } else { "is sure why" }
                 ));
+                self.reasons.extend(seen);
                 let slower = case.kernel_slowdown();
                 if slower > 1.0 + GROWTH_MIN {
                     let why = if case.telemetry.clocks_are_set() {
