@@ -99,7 +99,8 @@ impl Quality {
     fn look_at_joins(&mut self, case: &Case<'_>) {
         let clock = &case.requests.clock;
         let n_spans = case.requests.requests.len();
-        if clock.is_refused {
+        // Without device work nothing is joined to it.
+        if clock.is_refused && !case.analysis.occupancy.devices.is_empty() {
             self.reasons.push(
                 "the clocks of spans and device work agree to no better than half a step"
                     .to_owned(),

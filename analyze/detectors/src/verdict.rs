@@ -231,6 +231,15 @@ impl Verdict {
     }
 
     fn decide_without_causes(&mut self, case: &Case<'_>, composition: Option<Finding>) {
+        if case.analysis.occupancy.devices.is_empty() && !case.latencies.is_empty() {
+            self.reasons.push(
+                "no work of a GPU is in the capture: nothing wrong was found in what spans and \
+                 counters tell, and the device is not known"
+                    .to_owned(),
+            );
+            self.kind = VerdictKind::Inconclusive;
+            return;
+        }
         let grew = growth(case);
         if case.baseline.is_some() {
             let load = load_growth(case);
