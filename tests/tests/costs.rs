@@ -20,8 +20,8 @@ struct Split {
 }
 
 impl Split {
-    fn of(engine: EngineKind, seed: u64, made: &Path) -> Self {
-        let subject = Subject::Clean(Trap::Plain);
+    fn of(engine: EngineKind, trap: Trap, seed: u64, made: &Path) -> Self {
+        let subject = Subject::Clean(trap);
         let case = Planted { engine, subject, seed, is_small: false };
         let folder = made.join(case.name());
         let truth = case.write_into(&folder, Container::Native).expect("the case");
@@ -71,9 +71,12 @@ fn conserves(case: &Case<'_>) {
 fn the_split_is_near_the_shapley_values() {
     let made = tempfile::tempdir().expect("a temporary folder");
     let mut far = Vec::new();
-    for engine in EngineKind::ALL {
+    let plain = EngineKind::ALL.map(|engine| (engine, Trap::Plain));
+    // Prompts of very different lengths: who computes more pays more.
+    let mixed = (EngineKind::Vllm, Trap::MixedLengths);
+    for (engine, trap) in plain.into_iter().chain([mixed]) {
         for seed in [31, 58] {
-            let split = Split::of(engine, seed, made.path());
+            let split = Split::of(engine, trap, seed, made.path());
             let apart = split.apart();
             println!("{}: {:.2} % apart", split.name, apart * 100.0);
             if apart > APART_MAX {

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use crate::Case;
-use crate::replay::{Removal, as_changed};
+use crate::replay::{Removal, as_run_again, misfit};
 use crate::statistics::{median, percentile_of};
 
 /// Least time that the batcher holds requests for: below it lies the time of handing them over.
@@ -156,34 +156,13 @@ impl Batching {
 
     /// Latencies with removals: what was observed, changed as the two runs differ.
     pub(crate) fn without(&self, case: &Case<'_>, removals: &[&Removal]) -> Vec<u64> {
-        let now = self.run(removals);
-        (0..self.n_requests)
-            .map(|at| {
-                let seen = case.latencies[at];
-                match (self.observed[at], now[at]) {
-                    (Some(before), Some(after)) => as_changed(seen, before, after),
-                    // It ran in no step that the capture shows.
-                    _ => {
-                        let out = sum(removals, |r| &r.before_ns, at)
-                            + sum(removals, |r| &r.after_ns, at);
-                        seen.saturating_sub(out.unsigned_abs())
-                    }
-                }
-            })
-            .collect()
+        as_run_again(&case.latencies, &self.observed, &self.run(removals), removals)
     }
 
     /// How far the run without removals is from what was observed: the largest relative difference
     /// of the median and the 95th percentile of latencies.
     pub(crate) fn misfit(&self, case: &Case<'_>) -> f64 {
-        let both = self.observed.iter().zip(&case.latencies);
-        let (run, seen): (Vec<u64>, Vec<u64>) =
-            both.filter_map(|(run, seen)| Some(((*run)?.max(0) as u64, *seen))).unzip();
-        let off = [50, 95].map(|percent| {
-            let seen = percentile_of(&seen, percent).max(1) as f64;
-            (percentile_of(&run, percent) as f64 / seen - 1.0).abs()
-        });
-        off[0].max(off[1])
+        misfit(&case.latencies, &self.observed)
     }
 
     fn run(&self, removals: &[&Removal]) -> Vec<Option<i64>> {

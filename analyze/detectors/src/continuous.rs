@@ -14,8 +14,7 @@ use underspan_engine::Request;
 use underspan_model::tables::Phase;
 
 use crate::Case;
-use crate::replay::{Removal, as_changed};
-use crate::statistics::percentile_of;
+use crate::replay::{Removal, as_run_again, misfit};
 use crate::step_model::StepModel;
 use crate::telemetry::{KV_FULL, KV_USE};
 
@@ -135,39 +134,13 @@ impl Continuous {
 
     /// Latencies with removals: what was observed, changed as the two runs differ.
     pub(crate) fn without(&self, case: &Case<'_>, removals: &[&Removal]) -> Vec<u64> {
-        let now = self.run(case, removals);
-        (0..self.n_requests)
-            .map(|at| {
-                let seen = case.latencies[at];
-                match (self.observed[at], now[at]) {
-                    (Some(before), Some(after)) => as_changed(seen, before, after),
-                    // It ran in no step that the capture shows.
-                    _ => {
-                        let out: u64 = removals
-                            .iter()
-                            .map(|r| value(&r.before_ns, at) + value(&r.after_ns, at))
-                            .sum();
-                        seen.saturating_sub(out)
-                    }
-                }
-            })
-            .collect()
+        as_run_again(&case.latencies, &self.observed, &self.run(case, removals), removals)
     }
 
     /// How far the run without removals is from what was observed: the largest relative difference
     /// of the median and the 95th percentile of latencies.
     pub(crate) fn misfit(&self, case: &Case<'_>) -> f64 {
-        let (run, seen): (Vec<u64>, Vec<u64>) = self
-            .observed
-            .iter()
-            .zip(&case.latencies)
-            .filter_map(|(run, seen)| Some(((*run)?.max(0) as u64, *seen)))
-            .unzip();
-        let off = [50, 95].map(|percent| {
-            let seen = percentile_of(&seen, percent).max(1) as f64;
-            (percentile_of(&run, percent) as f64 / seen - 1.0).abs()
-        });
-        off[0].max(off[1])
+        misfit(&case.latencies, &self.observed)
     }
 
     fn run(&self, case: &Case<'_>, removals: &[&Removal]) -> Vec<Option<i64>> {

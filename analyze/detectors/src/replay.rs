@@ -5,6 +5,8 @@
 //! who ran with whom and in which order, and lets every run start as soon as what it waited for
 //! allows: the run before it on the same lane, and the requests that are new in it.
 
+use crate::statistics::percentile_of;
+
 /// No run.
 pub const NO_RUN: u32 = u32::MAX;
 
@@ -153,10 +155,47 @@ impl Removal {
 /// The latency of a request that `seen` was observed of, when a model of the server has `before` of
 /// it unchanged and `after` with something taken out. How far the model is off shrinks with what
 /// it is of: a request that waits no more is not as late as the model was wrong about its wait.
-pub(crate) fn as_changed(seen: u64, before: i64, after: i64) -> u64 {
+fn as_changed(seen: u64, before: i64, after: i64) -> u64 {
     const MOST_OFF: f64 = 5.0;
     let off = seen as f64 / before.max(1) as f64;
     (after.max(0) as f64 * off.clamp(1.0 / MOST_OFF, MOST_OFF)) as u64
+}
+
+/// The latency of every request from two runs of a model, one unchanged and one with `removals`
+/// taken out; `None` for a request in no run that the capture shows, which loses only what is taken
+/// out around its runs.
+pub(crate) fn as_run_again(
+    seen: &[u64],
+    unchanged: &[Option<i64>],
+    changed: &[Option<i64>],
+    removals: &[&Removal],
+) -> Vec<u64> {
+    let out = |list: &[u64], at: usize| list.get(at).copied().unwrap_or(0);
+    seen.iter()
+        .zip(unchanged.iter().zip(changed))
+        .enumerate()
+        .map(|(at, (seen, runs))| match runs {
+            (Some(before), Some(after)) => as_changed(*seen, *before, *after),
+            _ => {
+                let around =
+                    removals.iter().map(|r| out(&r.before_ns, at) + out(&r.after_ns, at)).sum();
+                seen.saturating_sub(around)
+            }
+        })
+        .collect()
+}
+
+/// How far the unchanged run of a model is from what was `seen`: the largest relative difference of
+/// the median and the 95th percentile of latencies.
+pub(crate) fn misfit(seen: &[u64], unchanged: &[Option<i64>]) -> f64 {
+    let both = unchanged.iter().zip(seen);
+    let (run, seen): (Vec<u64>, Vec<u64>) =
+        both.filter_map(|(run, seen)| Some(((*run)?.max(0) as u64, *seen))).unzip();
+    let off = [50, 95].map(|percent| {
+        let seen = percentile_of(&seen, percent).max(1) as f64;
+        (percentile_of(&run, percent) as f64 / seen - 1.0).abs()
+    });
+    off[0].max(off[1])
 }
 
 /// The latency of every request with the `removals` taken out, in the schedule's order. Without
