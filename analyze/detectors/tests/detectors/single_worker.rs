@@ -1,8 +1,6 @@
-//! Each detector on the smallest server that has its fault, and on one that only looks like it.
+//! Detectors of servers that handle one request at a time.
 
-mod hand_made;
-
-use hand_made::{MS, N, NARROW, Server, US, WIDE, Work, assert_told_apart, detect};
+use crate::hand_made::{MS, N, NARROW, Server, US, WIDE, Work, assert_told_apart, detect};
 use underspan_detectors::Detection;
 use underspan_model::tables::MemoryKind;
 

@@ -1,5 +1,7 @@
 //! Servers made by hand: one worker that handles one request at a time, with what the test puts in.
 
+pub(crate) mod engine;
+
 use underspan_detectors::{Case, Detection, detector};
 use underspan_engine::trace_builder::TraceBuilder;
 use underspan_engine::{Analysis, AnalysisOptions, RequestOptions, Requests};

@@ -1,0 +1,137 @@
+//! Detectors of engines that batch, each on a small engine with its fault and on a look-alike.
+
+use crate::hand_made::engine::{Asked, Content, LONG, asked};
+use crate::hand_made::{MS, NARROW, Server, US, Work, assert_told_apart, detect};
+use underspan_detectors::Detection;
+
+const N: i64 = 60;
+
+/// A step of continuous batching: one graph to decode, 4 µs more a token of prompts.
+fn step(work: &mut Work<'_>, content: &Content) {
+    work.graph(NARROW, 10, 100 * US);
+    if content.prompt_tokens > 0 {
+        work.kernel(NARROW, content.prompt_tokens as i64 * 4 * US);
+    }
+    work.sample_tokens();
+}
+
+#[test]
+fn d2_waits_for_company_count_and_those_behind_a_batch_do_not() {
+    let batching = |apart, hold| {
+        Server::batching(&asked(N, apart, |_| 1), hold, |work, _| {
+            work.kernel(NARROW, 2 * MS).sample_tokens();
+        })
+    };
+    let held = batching(20 * MS, 6 * MS);
+    let behind_batches = batching(MS, 0);
+    assert_told_apart("D2", held, behind_batches);
+}
+
+#[test]
+fn d3_unusually_long_prompts_count_and_usual_ones_do_not() {
+    let prompts = |long: u32| {
+        Server::continuous(&asked(N, 12 * MS, |at| if at % 15 == 7 { long } else { 100 }), step)
+    };
+    assert_told_apart("D3", prompts(8_000), prompts(120));
+}
+
+/// The second half of the prompts finds nothing in the cache.
+fn flushed(hit_ratio_before: f64) -> Server {
+    let apart = LONG / N;
+    let half = LONG / 2;
+    let all: Vec<Asked> = asked(N, apart, |_| 3_000)
+        .into_iter()
+        .map(|request| {
+            let share = if request.at < half { hit_ratio_before } else { 0.1 };
+            Asked { cached: (f64::from(request.prompt) * share) as u32, ..request }
+        })
+        .collect();
+    let queries = |time: i64| time as f64 / 1e6;
+    Server::continuous(&all, step).sample("vllm:prefix_cache_queries_total", queries).sample(
+        "vllm:prefix_cache_hits_total",
+        move |time| {
+            hit_ratio_before * queries(time.min(half)) + 0.1 * queries((time - half).max(0))
+        },
+    )
+}
+
+#[test]
+fn d10_prompts_that_fell_out_of_the_cache_count_and_new_ones_do_not() {
+    assert_told_apart("D10", flushed(0.9), flushed(0.1));
+}
+
+#[test]
+fn d15_steps_without_their_graph_count_and_slow_graphs_do_not() {
+    let serving = |largest_graph: u64, graph_ns: i64| {
+        Server::continuous(&asked(N, 4 * MS, |_| 8), move |work, content| {
+            if content.n_decodes <= largest_graph {
+                work.graph(NARROW, 10, graph_ns);
+            } else {
+                for _ in 0..10 {
+                    work.kernel(NARROW, 100 * US).think(200 * US);
+                }
+            }
+            work.sample_tokens();
+        })
+    };
+    assert_told_apart("D15", serving(5, 100 * US), serving(64, 200 * US));
+}
+
+#[test]
+fn d15_code_that_is_loaded_while_requests_wait_counts() {
+    let serving = |call: &'static str| {
+        Server::continuous(&asked(N, 12 * MS, |_| 8), move |work, content| {
+            work.kernel(NARROW, 100 * US);
+            if content.at % 40 < 3 {
+                work.call(call, 30 * MS);
+            }
+            step(work, content);
+        })
+    };
+    assert_told_apart("D15", serving("cuModuleLoadData"), serving("cuPointerGetAttribute"));
+}
+
+#[test]
+fn d9_long_kernels_on_few_multiprocessors_count() {
+    let on = |blocks| {
+        Server::batching(&asked(N, 20 * MS, |_| 1), 0, move |work, _| {
+            for _ in 0..20 {
+                work.blocks(NARROW, blocks, 200 * US);
+            }
+            work.sample_tokens();
+        })
+    };
+    assert_told_apart("D9", on(4), on(264));
+}
+
+#[test]
+fn d9_layers_that_run_several_times_over_count() {
+    let towers = |n: usize| {
+        let attention = "void flash_fwd_kernel<Flash_fwd_kernel_traits<64, 128, 128, 4>>";
+        Server::batching(&asked(N, 20 * MS, |_| 1), 0, move |work, _| {
+            for _ in 0..12 * n {
+                work.blocks(attention, 8, 20 * US).blocks(NARROW, 12, 30 * US);
+            }
+            work.sample_tokens();
+        })
+        .declare("model.num_hidden_layers", "12")
+    };
+    assert_told_apart("D9", towers(4), towers(1));
+}
+
+#[test]
+fn d14_a_rank_that_all_others_wait_for_counts() {
+    let ranks = |second_ns: fn(usize) -> i64| {
+        Server::continuous(&asked(N, 12 * MS, |_| 8), move |work, content| {
+            for _ in 0..4 {
+                work.kernel(NARROW, 200 * US);
+                work.collective(300 * US, second_ns(content.at));
+            }
+            work.sample_tokens();
+        })
+    };
+    assert_told_apart("D14", ranks(|_| 20 * US), ranks(|at| 290 * US + at as i64 % 20 * US));
+    let one_rank = Server::continuous(&asked(N, 12 * MS, |_| 8), step);
+    let missing = detect("D14", one_rank, None);
+    assert!(matches!(missing, Detection::MissingInput(_)), "{missing:?}");
+}

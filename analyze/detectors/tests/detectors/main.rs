@@ -1,0 +1,5 @@
+//! Each detector on the smallest server that has its fault, and on one that only looks like it.
+
+mod engines;
+mod hand_made;
+mod single_worker;
