@@ -4,6 +4,7 @@ mod capture;
 mod cohorts;
 mod data_problems;
 mod idle;
+mod long_calls;
 mod money;
 mod overview;
 mod precision;

@@ -3,6 +3,7 @@
 use underspan_engine::{Analysis, DeviceOccupancy, IdleClass, WorkClass};
 use underspan_model::{DurationNs, Interval, Timeline, TimestampNs};
 
+use super::long_calls::LongCalls;
 use super::{counted, idle, percent};
 use crate::document::Document;
 use crate::kernel_name::short_kernel_name;
@@ -14,6 +15,10 @@ const UNASKED_MIN: f64 = 0.5;
 /// Least share of the time that is idle for advice about it.
 const ADVICE_MIN: f64 = 0.10;
 
+/// What a capture without requests lacks.
+const NO_REQUESTS: &str = "No requests are in this capture, so there is no verdict on any: give \
+                           their spans (OTLP, Jaeger, Zipkin or Triton files) beside it.";
+
 /// Adds a handful of plain statements, the most important first.
 pub(crate) fn overview(document: &mut Document, timeline: &Timeline, analysis: &Analysis) {
     document.heading("WHAT HAPPENED");
@@ -21,12 +26,16 @@ pub(crate) fn overview(document: &mut Document, timeline: &Timeline, analysis: &
         document.paragraph("No GPU work in this capture: nothing ran on a device while it lasted.");
         return;
     }
-    let mut items: Vec<String> =
-        analysis.occupancy.devices.iter().map(|device| busy(timeline, device)).collect();
+    let mut devices: Vec<&DeviceOccupancy> = analysis.occupancy.devices.iter().collect();
+    devices.sort_by_key(|of| timeline.dimensions.devices.ordinal.get(of.device.index()));
+    let mut items: Vec<String> = devices.iter().map(|device| busy(timeline, device)).collect();
     items.extend(idle_reason(timeline, analysis));
     items.extend(top_kernel(timeline, analysis));
     items.extend(exposed(analysis));
     items.extend(before_capture(analysis));
+    if timeline.spans.is_empty() && timeline.request_identities.is_empty() {
+        items.push(NO_REQUESTS.to_owned());
+    }
     document.list(items);
 }
 
@@ -64,9 +73,12 @@ fn idle_reason(timeline: &Timeline, analysis: &Analysis) -> Option<String> {
         ));
     }
     let (class, of_idle) = idle::main_class(analysis)?;
+    let long_calls = LongCalls::of(timeline, analysis).map(|calls| calls.advice());
     let advice = match class {
         _ if share < ADVICE_MIN => "",
-        IdleClass::Launch => " Launches are the limit: CUDA graphs or larger batches remove them.",
+        IdleClass::Launch => long_calls
+            .as_deref()
+            .unwrap_or(" Launches are the limit: CUDA graphs or larger batches remove them."),
         IdleClass::HostWork => " The host is the limit: look at what runs between the launches.",
         IdleClass::HostWait => " The host waits for results before it launches more.",
         IdleClass::Cut => " This says nothing about the server: record a longer window.",

@@ -17,16 +17,16 @@ pub(super) fn table(_timeline: &Timeline, analysis: &Analysis) -> StatsTable {
         ("dialect", "label"),
         ("kind", "kind"),
         ("count", "steps"),
-        ("requests_p50", "requests p50"),
+        ("requests_p50", "reqs p50"),
         ("requests_max", "max"),
-        ("context_tokens_p50", "prefill tokens p50"),
-        ("generation_tokens_p50", "decode tokens p50"),
+        ("context_tokens_p50", "prefill tok"),
+        ("generation_tokens_p50", "decode tok"),
         ("host_p50_ns", "host p50"),
         ("host_p95_ns", "host p95"),
-        ("gpu_busy_p50_ns", "GPU busy p50"),
-        ("gpu_busy_p95_ns", "GPU busy p95"),
-        ("gpu_span_p50_ns", "GPU span p50"),
-        ("kernels_p50", "kernels p50"),
+        ("gpu_busy_p50_ns", "busy p50"),
+        ("gpu_busy_p95_ns", "busy p95"),
+        ("gpu_span_p50_ns", "span p50"),
+        ("kernels_p50", "kernels"),
     ]);
     let mut groups: Vec<_> = groups.into_iter().collect();
     groups.sort_by_key(|(key, steps)| (std::cmp::Reverse(steps.len()), *key));
