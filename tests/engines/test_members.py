@@ -103,6 +103,29 @@ class Members(unittest.TestCase):
         self.assertLess(len(delta), 48)
 
 
+    def test_the_usual_change_takes_another_way_to_the_same_bytes(self):
+        taken = []
+        for seed in range(6):
+            load = Load(seed)
+            quick, slow = members.BatchEncoder(1), members.BatchEncoder(1)
+            for _ in range(400):
+                events = load.step()
+                order = ["".join(list(request)) for request in load.batch]
+                tokens = {request: load.own[request] for request in order}
+                computed = [load.computed[request] for request in order]
+                step, delta = (order, tokens, computed), None
+                if not events.preempted and not events.resumed:
+                    delta = quick.turnover(*step, events.new, events.finished)
+                taken.append(delta is not None)
+                if delta is None:
+                    delta = quick.encode(*step, events)
+                self.assertEqual(delta, slow.encode(*step, events))
+                for name in ("order", "_own", "_own_row", "_own_number", "_now_number", "_next_handle"):
+                    self.assertEqual(getattr(quick, name), getattr(slow, name), name)
+        self.assertGreater(sum(taken) * 10, len(taken))
+        self.assertLess(sum(taken), len(taken))
+
+
 class Lanes(unittest.TestCase):
     def test_places_that_differ_are_found_one_by_one_or_all_at_once(self):
         for n_differing in (0, 1, 2, 7, 8, 9, 40, 300):

@@ -36,6 +36,14 @@ def count(of_row, at):
     return _ONE.unpack_from(of_row, at * WIDTH)[0]
 
 
+def put(of_row, at, a_count):
+    """Sets the count at one place of a row that can be changed."""
+    try:
+        _ONE.pack_into(of_row, at * WIDTH, a_count)
+    except struct.error as error:
+        raise OverflowError(str(error))
+
+
 def counts(of_row):
     """All counts of a row."""
     return struct.unpack("<%dI" % (len(of_row) // WIDTH), of_row)

@@ -14,6 +14,8 @@ STEPS_PER_KEYFRAME = 4096
 KNOWN_LIMIT = 65536
 # When one in so many members differs, the values of all are written in one go.
 ALL_FROM = 8
+# So many are looked at one by one.
+FEW = 8
 
 
 class Events:
@@ -59,7 +61,7 @@ class BatchEncoder:
         self._next_handle = 1
         self._until_keyframe = 0
         self._drafted = {}
-        self._set_batch([], b"", 0, 0)
+        self._set_batch([], [], bytearray(), 0, 0, 0)
 
     def want_keyframe(self):
         """Makes the next step describe everything anew."""
@@ -96,14 +98,15 @@ class BatchEncoder:
 
     def encode(self, order, tokens, computed, events):
         """The delta of any step. `computed` goes with `order`."""
-        own, now = _own(order, tokens), lanes.row(computed)
-        if len(own) != len(now):
+        if len(order) != len(computed):
             raise ValueError("members and their computed tokens do not match")
+        counts = _own(order, tokens)
+        own, now = lanes.row(counts), lanes.row(computed)
         keyframe = self._until_keyframe <= 0
         gone, stayed, n_stayed = self._stayed(order, tokens, events)
         # What a reader makes of the step before: where each of its members should be by now, and
         # the tokens it has unless it is told otherwise.
-        expected, was_own = self._expected(), bytearray(self._own)
+        expected, was_own = self._expected(), self._own_row
         if gone:
             self._remember_reached(gone, expected)
             lanes.remove(expected, gone)
@@ -137,23 +140,98 @@ class BatchEncoder:
         own_number, now_number = lanes.number(own), lanes.number(now)
         if own != was_own:
             places = lanes.differing(own_number, lanes.number(was_own))
-            if len(places) * ALL_FROM >= len(order):
-                changes += wire.operation(wire.OP_TOKENS_ALL, own)
-            else:
-                changes += _pair_operation(wire.OP_TOKENS, places, own)
+            changes += _token_changes(places, counts)
         if now != expected:
-            places = lanes.differing(now_number, lanes.number(expected))
-            if len(places) * ALL_FROM >= len(order):
-                off = list(map(sub, computed, lanes.counts(expected)))
-                changes += wire.operation(wire.OP_COMPUTED_ALL, lanes.row_of_signed(off))
-            else:
-                changes += _pair_operation(wire.OP_COMPUTED, places, now)
+            changes += _computed_changes(now_number, computed, expected)
         self._events(changes, definitions, order, events)
-        self._set_batch(stayed, own, own_number, now_number)
+        n_joined = len(order) - (n_stayed or 0)
+        self._set_batch(stayed, counts, bytearray(own), own_number, now_number, n_joined)
         head = self._keyframe_head if keyframe else self._head
         self._until_keyframe = (STEPS_PER_KEYFRAME if keyframe else self._until_keyframe) - 1
         self._bound_memory()
         return b"".join((head, definitions, changes))
+
+    def turnover(self, order, tokens, computed, new, finished):
+        """The delta of the usual step in which requests come and go: those that left have finished,
+        those that came are new and stand last, and at most the tokens of some others are not as
+        expected. `None` for any other step, as far as `encode` knows of it. `encode` can do all of
+        this in twice the time: here calls and copies are left out that it makes."""
+        if self._until_keyframe <= 0 or self._drafted:
+            return None
+        known = self._known
+        stayed, gone, handles = self.order[:], [], []
+        try:
+            for request in finished:
+                gone.append(stayed.index(request))
+                handles.append(known[request].handle)
+        except (KeyError, ValueError):
+            return None
+        gone.sort(reverse=True)
+        for at in gone:
+            del stayed[at]
+        n_stayed = len(stayed)
+        joined = order[n_stayed:]
+        stayed += joined
+        if (
+            stayed != order
+            or len(computed) != len(order)
+            or joined != list(new)
+            or not known.keys().isdisjoint(joined)
+        ):
+            return None
+
+        own, now = _own(order, tokens), lanes.row(computed)
+        own_row, was_own, varint = self._own_row, self._own, wire.varint
+        expected = lanes.row_of(self._now_number + self._own_number, len(self.order))
+        delta, changes = self._head, b""
+        if gone:
+            for at in gone:
+                place = slice(at * lanes.WIDTH, (at + 1) * lanes.WIDTH)
+                del expected[place], own_row[place], was_own[at]
+            gone.reverse()
+            changes = _list_operation(wire.OP_LEAVE, gone)
+        if joined:
+            came = own[n_stayed:]
+            was_own += came
+            own_row += lanes.row(came)
+            expected += now[n_stayed * lanes.WIDTH :]
+            members = varint(len(joined))
+            for request, count, reached in zip(joined, came, computed[n_stayed:]):
+                one = known[request] = _Known(new[request])
+                one.handle = self._next_handle
+                self._next_handle += 1
+                handle, prompt = varint(one.handle), varint(one.prompt)
+                name = wire.text_bytes(request)
+                delta += wire.operation(wire.OP_DEFINE, b"".join((handle, prompt, prompt, name)))
+                members += handle + varint(count) + varint(reached)
+            changes += wire.operation(wire.OP_JOIN, members)
+        if own != was_own:
+            places = []
+            # Those that came a step ago have gone from prompt to decoding, and mostly that is all.
+            n_fresh = self._n_joined
+            for at in range(n_stayed - n_fresh, n_stayed) if n_fresh <= min(n_stayed, FEW) else ():
+                if own[at] != was_own[at]:
+                    was_own[at] = own[at]
+                    lanes.put(own_row, at, own[at])
+                    places.append(at)
+            if own != was_own:
+                row = lanes.row(own)
+                places += lanes.differing(lanes.number(row), lanes.number(own_row))
+                places.sort()
+                own_row[:] = row
+            changes += _token_changes(places, own)
+        now_number = lanes.number(now)
+        if now != expected:
+            changes += _computed_changes(now_number, computed, expected)
+        if handles:
+            changes += _list_operation(wire.OP_FINISHED, handles)
+            for request in finished:
+                del known[request]
+        self._set_batch(stayed, own, own_row, lanes.number(own_row), now_number, len(joined))
+        self._until_keyframe -= 1
+        if len(known) > KNOWN_LIMIT:
+            self._bound_memory()
+        return delta + changes
 
     def _stayed(self, order, tokens, events):
         """Places of the members that are not in the step any more. Then, where the others lead the
@@ -196,7 +274,7 @@ class BatchEncoder:
         if keyframe:
             self._remember_reached(range(len(self.order)), self._expected())
             self._start_over()
-            self._set_batch([], b"", 0, 0)
+            self._set_batch([], [], bytearray(), 0, 0, 0)
             self._until_keyframe = STEPS_PER_KEYFRAME
         self._events(changes, definitions, self.order, events)
         self._until_keyframe -= 1
@@ -252,8 +330,7 @@ class BatchEncoder:
         if known.handle == 0:
             known.handle = self._next_handle
             self._next_handle += 1
-            body = wire.varints((known.handle, known.prompt, known.target))
-            definitions += wire.operation(wire.OP_DEFINE, body + wire.text_bytes(request))
+            definitions += _definition(known, request)
         return known.handle
 
     def _remember_reached(self, places, reached):
@@ -279,11 +356,15 @@ class BatchEncoder:
         """The row of where each member of the step before should be by now."""
         return lanes.row_of(self._now_number + self._own_number, len(self.order))
 
-    def _set_batch(self, order, own, own_number, now_number):
+    def _set_batch(self, order, own, own_row, own_number, now_number, n_joined):
         self.order = order
+        # The same counts three times: to compare with, to take some out of, and to add.
         self._own = own
+        self._own_row = own_row
         self._own_number = own_number
         self._now_number = now_number
+        # So many came with this step, and stand at its end.
+        self._n_joined = n_joined
 
     def _bound_memory(self):
         if len(self._known) > KNOWN_LIMIT:
@@ -294,13 +375,18 @@ class BatchEncoder:
             self.want_keyframe()
 
 
+def _definition(known, request):
+    numbers = wire.varints((known.handle, known.prompt, known.target))
+    return wire.operation(wire.OP_DEFINE, numbers + wire.text_bytes(request))
+
+
 def _own(order, tokens):
-    """The row of the members' own tokens."""
+    """The members' own tokens, as a new list."""
     if list(tokens) == order:
-        return lanes.row(list(tokens.values()))
+        return list(tokens.values())
     if len(order) != len(tokens):
         raise ValueError("members and their tokens do not match")
-    return lanes.row(list(map(tokens.__getitem__, order)))
+    return list(map(tokens.__getitem__, order))
 
 
 def _others(order, stayed):
@@ -316,11 +402,30 @@ def _places(order, was):
 
 
 def _list_operation(op, numbers):
+    if len(numbers) == 1:
+        number = wire.varint(numbers[0])
+        return bytes((op, 1 + len(number), 1)) + number
     return wire.operation(op, wire.varints([len(numbers), *numbers]))
 
 
-def _pair_operation(op, places, row):
+def _pair_operation(op, places, counts):
     numbers = [len(places)]
     for at in places:
-        numbers += (at, lanes.count(row, at))
+        numbers += (at, counts[at])
     return wire.operation(op, wire.varints(numbers))
+
+
+def _token_changes(places, counts):
+    """Own tokens at some places, or of all where that is shorter."""
+    if len(places) * ALL_FROM >= len(counts):
+        return wire.operation(wire.OP_TOKENS_ALL, lanes.row(counts))
+    return _pair_operation(wire.OP_TOKENS, places, counts)
+
+
+def _computed_changes(now_number, computed, expected):
+    """Where computed tokens are not what a reader takes them for."""
+    places = lanes.differing(now_number, lanes.number(expected))
+    if len(places) * ALL_FROM >= len(computed):
+        off = list(map(sub, computed, lanes.counts(expected)))
+        return wire.operation(wire.OP_COMPUTED_ALL, lanes.row_of_signed(off))
+    return _pair_operation(wire.OP_COMPUTED, places, computed)

@@ -148,24 +148,41 @@ class _Steps:
 
 
 def _delta(encoder, output):
-    cached = output.scheduled_cached_reqs
+    cached, tokens = output.scheduled_cached_reqs, output.num_scheduled_tokens
+    # The usual steps first: nobody stopped or was taken up again.
     if not (
-        output.scheduled_new_reqs
-        or output.finished_req_ids
+        getattr(cached, "resumed_req_ids", True)
         or output.scheduled_spec_decode_tokens
         or getattr(output, "preempted_req_ids", None)
     ):
-        # The usual step first: nobody came, went or stopped.
-        if not getattr(cached, "resumed_req_ids", True):
-            delta = encoder.steady(
-                cached.req_ids, output.num_scheduled_tokens, cached.num_computed_tokens
-            )
-            if delta is not None:
-                return delta
+        order, computed = cached.req_ids, cached.num_computed_tokens
+        if not output.scheduled_new_reqs and not output.finished_req_ids:
+            delta = encoder.steady(order, tokens, computed)
+        elif tokens:
+            delta = _turnover(encoder, output, order, computed)
+        else:
+            delta = None
+        if delta is not None:
+            return delta
     events, order, computed = _events(encoder, output)
-    if not output.num_scheduled_tokens:
+    if not tokens:
         return encoder.encode_empty(events)
-    return encoder.encode(order, output.num_scheduled_tokens, computed, events)
+    return encoder.encode(order, tokens, computed, events)
+
+
+def _turnover(encoder, output, order, computed):
+    """The delta of a step in which requests came or ended, unless it is of another kind."""
+    new = {}
+    if output.scheduled_new_reqs:
+        order, computed = order[:], computed[:]
+        for request in output.scheduled_new_reqs:
+            name = request.req_id
+            order.append(name)
+            computed.append(request.num_computed_tokens)
+            new[name] = _prompt_tokens(request)
+    return encoder.turnover(
+        order, output.num_scheduled_tokens, computed, new, sorted(output.finished_req_ids)
+    )
 
 
 def _events(encoder, output):

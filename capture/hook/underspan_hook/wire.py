@@ -89,6 +89,8 @@ def varint(value):
 
 def varints(numbers):
     """Several, one after the other."""
+    if max(numbers) < 128:
+        return bytes(numbers)
     return b"".join([_ONE_BYTE[n] if 0 <= n < 128 else varint(n) for n in numbers])
 
 
