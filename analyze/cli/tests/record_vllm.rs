@@ -17,6 +17,8 @@ use underspan_model::{StringId, Timeline};
 /// What a recipe exits with when the machine cannot run its engine.
 const SKIPPED: i32 = 77;
 const N_REQUESTS: usize = 30;
+/// Kernels of a forward pass, see `tests/engines/vllm_gpu`: four for each of two layers.
+const N_KERNELS: usize = 8;
 
 /// Runs the recipe; `None`, and why, where it cannot be run.
 #[expect(clippy::print_stdout, reason = "a test says what ran, or why it skips")]
@@ -122,6 +124,20 @@ fn every_request_of_a_recorded_vllm_is_explained() {
     assert!(own.len() > N_REQUESTS, "{} iterations", own.len());
     assert_eq!(found, own);
 
+    // The named libcupti's records, though torch has a stand-in loaded, which is told of.
+    assert_eq!(timeline.kernels.len(), own.len() * N_KERNELS, "{:?}", problems());
+    let of = |key: &str| {
+        let properties = timeline.dimensions.properties.iter();
+        properties.filter(|row| name(row.key) == key).map(|row| name(row.value)).collect::<Vec<_>>()
+    };
+    assert_eq!(of("cupti.found"), ["named by the environment"]);
+    assert!(
+        of("cupti.other").iter().all(|told| told.contains("answers")),
+        "{:?}",
+        of("cupti.other")
+    );
+    assert!(!of("cupti.other").is_empty());
+
     let analysis = Analysis::of(&timeline, &AnalysisOptions::default());
     let requests = Requests::of(&timeline, &analysis, &RequestOptions::default());
     let (mut n_spans, mut n_pairs) = (0, 0);
@@ -136,7 +152,8 @@ fn every_request_of_a_recorded_vllm_is_explained() {
         assert_eq!(request.rung, Rung::ExactHook, "{id}");
         let sum: u64 = request.parts.iter().map(|part| part.ns).sum();
         assert_eq!(sum, request.duration().as_ns(), "{id}");
-        // Its steps have no device work to show, but none of its time is without a place.
+        assert!(request.gpu_share.as_ns() > 0, "{id}: no share of the device's time");
+        // None of its time is without a place.
         let dark = request.of_kind(PartKind::Unexplained).as_ns();
         assert!(dark * 100 < sum, "{id}: {dark} of {sum} ns without evidence");
         // Every token of the answer came from a step.

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use cupti_sys::{ActivityKind, CUptiResult, ResourceCallback};
 use underspan_cupti::{
     Api, Backend, Error, Flush, Search, Settings, Strides, SubscribeOptions, Subscription,
-    UserDefined, V1, driver_version, load,
+    UserDefined, V1, bystanders, driver_version, load,
 };
 use underspan_model::tables::ClockAnchor;
 use underspan_model::{NONE_I64, ProblemKind};
 
 use crate::config::{BackendChoice, Config, Policy};
 use crate::kinds::{KindSet, dull_calls};
-use crate::process::{monotonic_ns, realtime_ns};
+use crate::process::{complain, monotonic_ns, realtime_ns};
 use crate::sink::{POOL, Sink};
 use crate::writer::{Command, Origin, WriterHandle, set_origin};
 use crate::{events, graph_nodes};
@@ -233,6 +233,20 @@ impl Recorder {
         property("cupti.found", origin.api.origin().to_string());
         if let Ok(version) = origin.api.version() {
             property("cupti.api_version", version.to_string());
+        }
+        for other in bystanders(origin.api) {
+            let name = other.path.file_name().unwrap_or_default().to_string_lossy();
+            let answer = other.version.as_ref().map_err(Error::result);
+            let text = match answer {
+                Ok(version) => format!("{name} (API {version}) is in the process too"),
+                Err(Some(result)) => format!("{name} is in the process too, but answers {result}"),
+                Err(None) => format!("{name} is in the process too, but has no functions"),
+            };
+            if answer.is_ok() {
+                complain(&text);
+                writer.send(Command::Problem(ProblemKind::SecondLibcupti, 1, text.clone()));
+            }
+            property("cupti.other", text);
         }
         if let Some(version) = driver_version() {
             property("cuda.driver_version", format!("{}.{}", version / 1000, version % 1000 / 10));

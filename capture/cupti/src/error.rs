@@ -42,6 +42,13 @@ pub enum Error {
         looked_at: Vec<String>,
     },
 
+    /// The folder that the user named has no libcupti.
+    #[error("{}: no libcupti in this folder", folder.display())]
+    NothingNamed {
+        /// The folder.
+        folder: PathBuf,
+    },
+
     /// The library does not say how long its records are; some releases need a driver first.
     #[error("{}: does not tell record lengths: {result}", library.display())]
     Uncalibrated {

@@ -2,8 +2,8 @@
 //!
 //! The way of a record:
 //!
-//! 1. [`load`] takes the libcupti that the process already has, or finds the one that belongs to
-//!    its CUDA runtime; [`Api`] has its functions, each possibly missing.
+//! 1. [`load`] takes the libcupti that the user names or the process already has, or finds the one
+//!    that belongs to its CUDA runtime; [`Api`] has its functions, each possibly missing.
 //! 2. [`Strides::calibrate`] asks that library how long its records are, and refuses a library
 //!    whose answers disagree with each other or with every known release.
 //! 3. A [`Backend`] hands buffers to the library and takes them back through a [`BufferSink`]:
@@ -41,7 +41,9 @@ pub use layout_table::{LayoutId, LayoutTable};
 pub use library::{Library, Origin, driver_version, loaded_objects};
 pub use name::name_bytes;
 pub use scrap::{ScrapKind, ScrapPool};
-pub use search::{Candidate, LIBRARY_VARIABLE, Search, already_loaded, load};
+pub use search::{
+    Bystander, Candidate, LIBRARY_VARIABLE, Search, already_loaded, bystanders, load,
+};
 pub use strides::{N_KINDS, Strides};
 pub use subscription::{
     CallbackSink, ResourceDetail, ResourceEvent, StateEvent, SubscribeOptions, Subscription,

@@ -12,7 +12,8 @@ use crate::Error;
 /// How a libcupti was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Origin {
-    /// The process had loaded it already; a second copy would not get along with it.
+    /// The process had loaded it already, and nobody named another; a second copy would not get
+    /// along with it.
     AlreadyLoaded,
     /// The environment names it.
     Environment,

@@ -1,7 +1,8 @@
 //! Where a libcupti may be, best first.
 //!
-//! The one already in the process always wins. A process that brought its own CUDA runtime (a
-//! Python wheel) has the matching libcupti in a known place beside it; toolkits come after.
+//! One that the user names is a decision: it is that one or none. Otherwise the one already in the
+//! process wins. A process that brought its own CUDA runtime (a Python wheel) has the matching
+//! libcupti in a known place beside it; toolkits come after.
 #![expect(unsafe_code, reason = "loads a C library")]
 
 use std::collections::HashSet;
@@ -16,7 +17,7 @@ use crate::{Api, Error};
 /// Names under which the loader knows libcupti, newest first.
 const SONAMES: &[&str] = &["libcupti.so.13", "libcupti.so.12", "libcupti.so.11.8", "libcupti.so"];
 
-/// Names a libcupti, or a folder with one; comes before every other place on disk.
+/// Names a libcupti, or a folder with one, which is then the only one that is taken.
 pub const LIBRARY_VARIABLE: &str = "UNDERSPAN_CUPTI";
 
 /// A libcupti on disk that could be loaded.
@@ -132,22 +133,28 @@ pub fn already_loaded() -> Option<Library> {
     })
 }
 
-/// Loads the best libcupti: the one in the process, else the first candidate that loads.
+/// Loads the best libcupti: the one that was named, or else the one in the process, or else the
+/// first candidate that loads.
 ///
 /// # Safety
 /// Candidates are loaded into the process and their initializers run; `search` must name real
 /// libraries, as [`Search::of_this_process`] does.
 ///
 /// # Errors
-/// When there is none, or none loads.
+/// When there is none, none loads, or the one that was named does not.
 pub unsafe fn load(search: &Search) -> Result<Api, Error> {
-    if let Some(library) = already_loaded() {
+    let mut candidates = search.candidates();
+    let mut names = SONAMES;
+    if search.named.is_some() {
+        candidates.retain(|candidate| candidate.origin == Origin::Environment);
+        names = &[];
+    } else if let Some(library) = already_loaded() {
         // SAFETY: a library of this name in a CUDA process is NVIDIA's, and is not unloaded.
         return Ok(unsafe { Api::new(library) });
     }
     let mut refused = None;
     let mut looked_at = Vec::new();
-    for candidate in search.candidates() {
+    for candidate in candidates {
         looked_at.push(candidate.path.display().to_string());
         // SAFETY: the caller vouches for the candidates.
         match unsafe { Library::open(&candidate.path, candidate.origin) } {
@@ -156,7 +163,7 @@ pub unsafe fn load(search: &Search) -> Result<Api, Error> {
             Err(error) => refused = refused.or(Some(error)),
         }
     }
-    for name in SONAMES {
+    for name in names {
         looked_at.push((*name).to_owned());
         // SAFETY: the system's loader path is trusted as for any program on it.
         if let Ok(library) = unsafe { Library::open(Path::new(name), Origin::LoaderPath) } {
@@ -164,7 +171,39 @@ pub unsafe fn load(search: &Search) -> Result<Api, Error> {
             return Ok(unsafe { Api::new(library) });
         }
     }
-    Err(refused.unwrap_or(Error::NoLibrary { looked_at }))
+    let nothing = || match &search.named {
+        Some(folder) => Error::NothingNamed { folder: folder.into() },
+        None => Error::NoLibrary { looked_at },
+    };
+    Err(refused.unwrap_or_else(nothing))
+}
+
+/// Another libcupti in the process than the one that is used.
+#[derive(Debug)]
+pub struct Bystander {
+    /// The library.
+    pub path: PathBuf,
+    /// Its API version; the error where it does not work, as that of a stand-in without functions.
+    pub version: Result<u32, Error>,
+}
+
+/// Every libcupti in the process besides `used`. Two that work get into each other's way: only one
+/// may hear of what the driver does.
+pub fn bystanders(used: &Api) -> Vec<Bystander> {
+    let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let own = real(used.path());
+    let others = loaded_objects().into_iter().filter(|path| {
+        // A link has any name; the loader shows the name that was asked for.
+        let is_cupti = |path: &Path| name_of(path).starts_with("libcupti.so");
+        (is_cupti(path) || is_cupti(&real(path))) && real(path) != own
+    });
+    let ask = |path: PathBuf| {
+        // SAFETY: a library of this name is NVIDIA's or a stand-in for it, whose `cuptiGetVersion`
+        // has the same type, and is not unloaded.
+        let api = unsafe { Api::new(Library::loaded(&path)?) };
+        Some(Bystander { version: api.version(), path })
+    };
+    others.filter_map(ask).collect()
 }
 
 /// Folders that hold the libcupti of a libcudart: wheels of CUDA 11 and 12 keep each library in a

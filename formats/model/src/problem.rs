@@ -140,12 +140,14 @@ problem_kinds! {
     WriteFailed = 67, "write_failed", Loss, "Chunks that could not be written.";
     RingOverwritten = 68, "ring_overwritten", Note, "The flight recorder overwrote its oldest chunks, as it should.";
     MissingEvidence = 69, "missing_evidence", Note, "A source of evidence that was not available.";
+    SecondLibcupti = 70, "second_libcupti", Warning, "Another libcupti works in the process beside the one that was named; each may keep records from the other.";
     // The capture file.
-    MissingIndex = 80, "missing_index", Note, "The file has no index, as after a kill; it was rebuilt from the chunks.";
+    MissingIndex = 80, "missing_index", Note, "The file's index is missing or damaged; it was rebuilt from the chunks.";
     TornTail = 81, "torn_tail", Loss, "The file ends inside a chunk; that chunk is lost.";
     CorruptChunk = 82, "corrupt_chunk", Damage, "A chunk whose checksum or layout is wrong; it was left out.";
     UnknownChunk = 83, "unknown_chunk", Note, "A chunk of a later version; it was skipped.";
     UnknownColumn = 84, "unknown_column", Note, "A column of a later version; it was skipped.";
+    UnfinishedFile = 85, "unfinished_file", Loss, "The writer did not finish the file, as after a kill; what it had not written yet is lost.";
     // Damaged input.
     TruncatedInput = 90, "truncated_input", Damage, "The input ends early; everything before the cut was read.";
 }
@@ -207,6 +209,11 @@ impl ProblemLedger {
             count: *count,
             example: example.clone(),
         })
+    }
+
+    /// Takes a problem of one source back.
+    pub fn forget(&mut self, kind: ProblemKind, source: &str) {
+        self.entries.remove(&(kind, source.to_owned()));
     }
 
     /// How often a problem occurred over all sources.
