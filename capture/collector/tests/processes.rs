@@ -98,7 +98,10 @@ fn the_end_without_exit_handlers_loses_only_what_was_not_flushed() {
     assert_eq!(outcome.status.code(), Some(3));
     let capture = bench.capture();
     assert!((300..=350).contains(&capture.kernels.len()));
-    assert_eq!(capture.problems.count(ProblemKind::MissingIndex), 1);
+    let torn = capture.problems.iter().find(|p| p.kind == ProblemKind::UnfinishedFile);
+    let torn = torn.expect("the file says that it is not all");
+    assert!(torn.example.contains("rows end at 20"), "{torn:?}");
+    assert_eq!(capture.problems.trust(), Trust::Partial);
 }
 
 #[test]
@@ -180,6 +183,22 @@ fn a_driver_that_is_not_up_yet_is_tried_again() {
     host.go_on();
     host.finish().assert_well();
     assert_eq!(bench.capture().kernels.len(), 10);
+}
+
+#[test]
+fn the_libcupti_that_is_named_wins_over_the_one_in_the_process() {
+    let other = Bench::of(CUDA_12_4);
+    let bench = Bench::of(CUDA_12_9);
+    let load = format!("load={}", other.path("libcupti.so.12").display());
+    let outcome = bench.run(&[&load, "init", "kernels=10"]);
+    outcome.assert_well();
+    assert!(outcome.lines.contains(&"load true".to_owned()), "{:?}", outcome.lines);
+    let capture = bench.capture();
+    assert_eq!(capture.kernels.len(), 10, "the named one's records");
+    let told = capture.problems.iter().find(|p| p.kind == ProblemKind::SecondLibcupti);
+    let told = told.expect("two that work");
+    assert_eq!(told.example, "libcupti.so.12 (API 22) is in the process too");
+    assert!(outcome.stderr.contains(&told.example), "{}", outcome.stderr);
 }
 
 #[test]

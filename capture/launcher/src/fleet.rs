@@ -100,7 +100,7 @@ impl Fleet {
         let mut failed = self.ask_each(&rings, dump, limit);
         let files = self.running_where(|status| !is_ring(status) && status.bytes_written > 0);
         failed.extend(self.ask_each(&files, |_| "flush".to_owned(), limit));
-        for (pid, error) in failed {
+        for (pid, error) in &failed {
             observer.note(&format!("process {pid}: {error}"));
         }
         let mut pieces = Pieces { folder: folder.to_owned(), ..Pieces::default() };
@@ -108,7 +108,19 @@ impl Fleet {
         pieces.rings = rings.iter().map(ring).filter(|ring| ring.is_dir()).collect();
         let output = |pid: &u32| self.status_of(*pid).map(|status| status.output.clone());
         pieces.captures = files.iter().filter_map(output).filter(|file| file.is_file()).collect();
+        pieces.flushed = self.outputs_of_others(&files, &failed);
         pieces
+    }
+
+    /// Files of those of `asked` that run on and have not `failed` to write everything.
+    pub(crate) fn outputs_of_others(
+        &self,
+        asked: &[u32],
+        failed: &[(u32, ControlError)],
+    ) -> Vec<PathBuf> {
+        let has_answered = |pid: &&u32| failed.iter().all(|(other, _)| other != *pid);
+        let others = asked.iter().filter(has_answered).filter(|pid| is_alive(**pid));
+        others.filter_map(|pid| Some(self.status_of(*pid)?.output.clone())).collect()
     }
 
     /// Processes with a collector that have not ended.

@@ -9,8 +9,8 @@ use crate::otlp::Otlp;
 use crate::own_piece::write_problems;
 use crate::start::{self, Started, start};
 use crate::{
-    Action, Ending, Fleet, LaunchError, Mode, Observer, Plan, ProcessTree, RecordOptions, Session,
-    StopReason, Supervised,
+    Action, ControlError, Ending, Fleet, LaunchError, Mode, Observer, Plan, ProcessTree,
+    RecordOptions, Session, StopReason, Supervised,
 };
 
 /// Time between two looks for new processes.
@@ -112,7 +112,7 @@ impl Recording {
                 Action::Record if self.arms_new => {
                     let whom = if is_recording { new } else { self.fleet.running() };
                     is_recording = true;
-                    self.tell(&whom, "arm", observer);
+                    drop(self.tell(&whom, "arm", observer));
                 }
                 Action::Record => {}
                 Action::Stop(reason) if !is_over => {
@@ -124,7 +124,7 @@ impl Recording {
                     self.stop(observer);
                 }
                 // Processes that start now would record by themselves.
-                Action::Stop(_) => self.tell(&new, "disarm", observer),
+                Action::Stop(_) => drop(self.tell(&new, "disarm", observer)),
             }
         }
     }
@@ -140,10 +140,18 @@ impl Recording {
         observer.progress(&self.fleet.totals(self.started.elapsed()));
     }
 
-    fn tell(&self, pids: &[u32], line: &str, observer: &mut dyn Observer) {
-        for (pid, error) in self.fleet.ask_each(pids, |_| line.to_owned(), STOP_LIMIT) {
+    /// Answers whom it failed with, after saying so.
+    fn tell(
+        &self,
+        pids: &[u32],
+        line: &str,
+        observer: &mut dyn Observer,
+    ) -> Vec<(u32, ControlError)> {
+        let failed = self.fleet.ask_each(pids, |_| line.to_owned(), STOP_LIMIT);
+        for (pid, error) in &failed {
             observer.note(&format!("process {pid}: {line}: {error}"));
         }
+        failed
     }
 
     /// Gives processes that end with the command the time to complete their files. Others may run
@@ -161,14 +169,17 @@ impl Recording {
         let running = self.fleet.running();
         self.fleet.refresh();
         if self.mode == Mode::Ring {
-            self.tell(&running, "flush", observer);
+            drop(self.tell(&running, "flush", observer));
         }
-        self.tell(&running, "disarm", observer);
+        let failed = self.tell(&running, "disarm", observer);
         self.fleet.refresh();
         observer.progress(&self.fleet.totals(self.started.elapsed()));
         self.add_own_piece(observer);
         match self.session.pieces() {
-            Ok(pieces) => observer.complete(&pieces, &self.processes),
+            Ok(mut pieces) => {
+                pieces.flushed = self.fleet.outputs_of_others(&running, &failed);
+                observer.complete(&pieces, &self.processes);
+            }
             Err(error) => observer.note(&format!("the recording is lost: {error}")),
         }
     }

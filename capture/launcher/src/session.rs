@@ -32,6 +32,9 @@ pub struct Pieces {
     pub folder: PathBuf,
     /// Captures of single processes.
     pub captures: Vec<PathBuf>,
+    /// Those of them whose processes run on and have written all that they had: that they are not
+    /// finished means no loss.
+    pub flushed: Vec<PathBuf>,
     /// Folders of ring segments, one for each process.
     pub rings: Vec<PathBuf>,
     /// Files of the hook, spooled spans and counters: inputs of any importer.

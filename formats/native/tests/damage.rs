@@ -9,7 +9,8 @@ use proptest::prelude::*;
 use support::written::{Content, Written, write};
 use underspan_model::tables::TableKind;
 use underspan_model::{
-    ColumnRef, KernelShape, NONE_U32, ProblemKind, Reference, ShapeId, StringId, Timeline, Trust,
+    ColumnRef, KernelShape, NONE_U32, ProblemKind, ProblemLedger, Reference, ShapeId, StringId,
+    Timeline, Trust,
 };
 use underspan_native::{WriteOptions, read_timeline, recover, verify, write_timeline};
 
@@ -221,7 +222,8 @@ fn is_part(found: &Timeline, original: &Timeline) -> bool {
 
 #[test]
 fn a_packed_file_that_was_cut_or_changed_says_so_and_says_nothing_wrong() {
-    let timeline = support::timeline(21, 300);
+    let mut timeline = support::timeline(21, 300);
+    timeline.problems = ProblemLedger::new();
     let folder = Folder::new();
     let bytes = packed(&folder, &timeline);
     let n_saved = |bytes: &[u8]| {

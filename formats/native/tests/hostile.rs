@@ -195,11 +195,15 @@ fn what_later_versions_add_is_passed_over_and_counted() {
         Forged { kind: 77, payload: &[1, 2, 3], ..Forged::default() },
         Forged { table: 31, payload: &payload, ..Forged::default() },
     ];
-    let timeline = read(&file_of(&chunks)).unwrap();
+    let mut timeline = read(&file_of(&chunks)).unwrap();
     assert_eq!(timeline.kernels.len(), 10);
     assert_eq!(timeline.kernels.stream[0], u32::MAX);
     assert_eq!(timeline.problems.count(ProblemKind::UnknownColumn), 1);
     assert_eq!(timeline.problems.count(ProblemKind::UnknownChunk), 2);
+    // Nothing else is missing but the closing chunk.
+    let source = timeline.problems.iter().next().unwrap().source;
+    assert_eq!(timeline.problems.trust(), Trust::Partial);
+    timeline.problems.forget(ProblemKind::UnfinishedFile, &source);
     assert_eq!(timeline.problems.trust(), Trust::Full);
 }
 

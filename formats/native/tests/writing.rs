@@ -6,7 +6,7 @@ mod support;
 use std::io::{self, Write};
 
 use underspan_model::tables::Kernel;
-use underspan_model::{ProblemKind, Timeline};
+use underspan_model::{ProblemKind, Timeline, Trust};
 use underspan_native::{Error, WriteOptions, Writer, read_timeline, verify, write_timeline};
 
 #[test]
@@ -37,7 +37,10 @@ fn what_is_learned_of_a_device_later_is_read() {
     writer.sync().unwrap();
     // Readable before it is finished.
     let mut so_far = read_timeline(&path).unwrap();
-    assert_eq!(so_far.problems.count(ProblemKind::MissingIndex), 1);
+    let unfinished = so_far.problems.iter().next().unwrap();
+    assert_eq!((unfinished.kind, unfinished.count), (ProblemKind::UnfinishedFile, 1));
+    assert!(unfinished.example.ends_with("none; its rows end at 0.000 s"), "{unfinished:?}");
+    assert_eq!(so_far.problems.trust(), Trust::Partial);
     so_far.problems = t.problems.clone();
     assert_eq!(so_far, t);
     writer.finish().unwrap();

@@ -1,7 +1,7 @@
 //! `underspan verify`.
 
 use anyhow::Result;
-use underspan_model::{Bytes, Severity};
+use underspan_model::{Bytes, ProblemKind, Severity};
 use underspan_native::{Description, Finding, VerifyReport};
 use underspan_report::{Document, ReportTable};
 
@@ -18,9 +18,13 @@ pub(super) fn run(args: &VerifyArgs, global: &Global) -> Result<Outcome> {
     Ok(if is_intact(&report) { Outcome::Done } else { Outcome::Objection })
 }
 
-/// Whole: nothing is damaged or missing. A file without an index is whole.
+/// Whole: nothing that was written is damaged or missing. A file that its writer did not finish is
+/// whole, as is one without an index.
 fn is_intact(report: &VerifyReport) -> bool {
-    report.is_sound() && report.findings.iter().all(|f| f.kind.severity() < Severity::Loss)
+    let is_harmless = |finding: &Finding| {
+        finding.kind.severity() < Severity::Loss || finding.kind == ProblemKind::UnfinishedFile
+    };
+    report.is_sound() && report.findings.iter().all(is_harmless)
 }
 
 fn document(args: &VerifyArgs, report: &VerifyReport, description: &Description) -> Document {

@@ -21,6 +21,8 @@ pub(crate) enum FaultKind {
     UnknownChunk,
     /// Columns of a later version.
     UnknownColumn,
+    /// The index is not usable.
+    NoIndex,
     /// The writer did not finish.
     Unfinished,
 }
@@ -82,7 +84,8 @@ impl Fault {
             FaultKind::Corrupt | FaultKind::Missing => ProblemKind::CorruptChunk,
             FaultKind::UnknownChunk => ProblemKind::UnknownChunk,
             FaultKind::UnknownColumn => ProblemKind::UnknownColumn,
-            FaultKind::Unfinished => ProblemKind::MissingIndex,
+            FaultKind::NoIndex => ProblemKind::MissingIndex,
+            FaultKind::Unfinished => ProblemKind::UnfinishedFile,
         }
     }
 

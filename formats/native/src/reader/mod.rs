@@ -4,6 +4,7 @@ mod chunkwise;
 mod dictionaries;
 mod end;
 mod fault;
+mod moment;
 mod options;
 mod references;
 mod rows;

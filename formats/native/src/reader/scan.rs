@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::moment::moment;
 use super::{ChunkEntry, Fault, FaultKind};
 use crate::error::{LayoutError, Result};
 use crate::index::{self, TableSummary};
 use crate::layout::{
-    CHUNK_HEADER_LEN, CHUNK_MAGIC, ChunkHeader, ChunkKind, FILE_HEADER_LEN, FileHeader,
+    CHUNK_HEADER_LEN, CHUNK_MAGIC, ChunkHeader, ChunkKind, FILE_HEADER_LEN, FileHeader, NO_TIMES,
     TRAILER_LEN, Trailer,
 };
 
@@ -46,7 +47,7 @@ impl Scan {
             match index::load(file, &trailer, &scan.chunks) {
                 Ok(tables) => scan.tables = Some(tables),
                 Err(reason) => {
-                    let (offset, kind) = (trailer.index_offset, FaultKind::Unfinished);
+                    let (offset, kind) = (trailer.index_offset, FaultKind::NoIndex);
                     let expected = "a copy of the chunk headers";
                     scan.faults.push(Fault::new(kind, offset, "index", expected, reason));
                 }
@@ -54,15 +55,20 @@ impl Scan {
         }
         if !scan.is_finished {
             let (what, expected) = ("closing chunk", "one at the end");
-            scan.faults.push(Fault::new(
-                FaultKind::Unfinished,
-                end as u64,
-                what,
-                expected,
-                "none: the writer did not finish",
-            ));
+            let found = match scan.latest_ns() {
+                Some(latest_ns) => format!("none; its rows end at {}", moment(latest_ns)),
+                None => "none, and no rows".to_owned(),
+            };
+            scan.faults.push(Fault::new(FaultKind::Unfinished, end as u64, what, expected, found));
         }
         Ok(scan)
+    }
+
+    /// The end of the last row: what was written last is not much older.
+    fn latest_ns(&self) -> Option<i64> {
+        let rows = self.chunks.iter().filter(|chunk| chunk.header.kind == ChunkKind::Rows);
+        let times = rows.map(|chunk| chunk.header.times);
+        times.filter(|times| *times != NO_TIMES).map(|(_, latest)| latest).max()
     }
 
     fn walk(&mut self, file: &[u8]) {
@@ -141,7 +147,7 @@ impl Scan {
         let LayoutError { offset, what, expected, found } = fault;
         let kind = match (is_blank, self.is_finished && next.is_none()) {
             // Only the index and its trailer stand behind the closing chunk.
-            (_, true) => FaultKind::Unfinished,
+            (_, true) => FaultKind::NoIndex,
             (true, false) => FaultKind::TornTail,
             (false, false) => FaultKind::Corrupt,
         };
@@ -167,7 +173,7 @@ impl Scan {
         let found = format!("{found} before the end of the file");
         // After the closing chunk only the index can be torn, and it holds nothing of its own.
         let (kind, count, what) = match self.is_finished {
-            true => (FaultKind::Unfinished, 1, "index"),
+            true => (FaultKind::NoIndex, 1, "index"),
             false => (FaultKind::TornTail, count, "chunk"),
         };
         let fault = Fault::new(kind, at as u64, what, expected, found);

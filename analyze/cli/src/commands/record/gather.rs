@@ -21,6 +21,7 @@ pub(crate) struct Gathered {
     n_events: u64,
     n_processes: usize,
     n_lost: u64,
+    n_unfinished: u64,
     written_bytes: u64,
     trust: Trust,
 }
@@ -51,6 +52,7 @@ pub(super) fn join(pieces: &Pieces, processes: &ProcessTree, output: &Path) -> R
     for (path, reason) in failed {
         note_failed(&mut timeline, &path, &reason);
     }
+    forget_flushed(&mut timeline.problems, pieces);
     if let Some((start_ns, end_ns)) = pieces.stretch {
         timeline.keep_between(start_ns, end_ns);
     }
@@ -68,6 +70,14 @@ fn streamed(pieces: &Pieces, processes: &ProcessTree, output: &Path) -> Result<G
     Ok(Gathered::of(&streamed.head, streamed.n_events, streamed.bytes))
 }
 
+/// Files of processes that run on are not finished, but nothing is missing from them.
+pub(super) fn forget_flushed(problems: &mut ProblemLedger, pieces: &Pieces) {
+    for path in &pieces.flushed {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        problems.forget(ProblemKind::UnfinishedFile, &name);
+    }
+}
+
 /// Counts a file that cannot be read.
 pub(super) fn note_failed(timeline: &mut Timeline, path: &Path, reason: &str) {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -81,6 +91,7 @@ impl Gathered {
             n_events,
             n_processes: pids.len(),
             n_lost: n_lost(&timeline.problems),
+            n_unfinished: timeline.problems.count(ProblemKind::UnfinishedFile),
             written_bytes,
             trust: timeline.problems.trust(),
         }
@@ -88,8 +99,14 @@ impl Gathered {
 
     /// One line for a person.
     pub(crate) fn summary(&self, output: &Path) -> String {
+        let killed = match self.n_unfinished {
+            0 => String::new(),
+            1 => ", 1 process killed before it wrote its last events".to_owned(),
+            n => format!(", {n} processes killed before they wrote their last events"),
+        };
         format!(
-            "underspan: {}: {} events of {} processes in {}, {} lost, trust {}; next: underspan analyze {0}",
+            "underspan: {}: {} events of {} processes in {}, {} lost{killed}, trust {}; next: \
+             underspan analyze {0}",
             output.display(),
             self.n_events,
             self.n_processes,
@@ -114,13 +131,18 @@ fn moved(pieces: &Pieces, output: &Path, weight: Weight) -> Result<Gathered> {
         n_events: weight.n_rows,
         n_processes: 1,
         n_lost: n_lost(problems),
+        n_unfinished: problems.count(ProblemKind::UnfinishedFile),
         written_bytes: weight.bytes,
         trust: problems.trust(),
     })
 }
 
 fn n_lost(problems: &ProblemLedger) -> u64 {
-    let losses = problems.iter().filter(|problem| problem.kind.severity() >= Severity::Loss);
+    // Of a file that was not finished, nobody knows how many are missing.
+    let is_known = |kind: ProblemKind| kind != ProblemKind::UnfinishedFile;
+    let losses = problems
+        .iter()
+        .filter(|problem| problem.kind.severity() >= Severity::Loss && is_known(problem.kind));
     losses.map(|problem| problem.count).sum()
 }
 

@@ -8,7 +8,7 @@ use underspan_model::tables::TableKind;
 use underspan_model::{ClockDomain, Interval, Renumbering, Timeline, TimestampNs};
 use underspan_native::{ReadOptions, Reader, WriteOptions, Writer};
 
-use super::gather::{import_all, joined_ring, name_processes, note_failed};
+use super::gather::{forget_flushed, import_all, joined_ring, name_processes, note_failed};
 
 /// Tables that are copied chunk by chunk, since they grow with what devices do.
 const LARGE: &[TableKind] = &[
@@ -89,6 +89,7 @@ pub(super) fn stream(pieces: &Pieces, processes: &ProcessTree, output: &Path) ->
             writer.write_rows(rows.table(kind), 0..n)
         })?;
     }
+    forget_flushed(&mut problems, pieces);
     writer.write_problems(&problems)?;
     head.problems = problems;
     let bytes = writer.finish()?.bytes;

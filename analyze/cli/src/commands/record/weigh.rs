@@ -53,6 +53,7 @@ pub(super) fn way(pieces: &Pieces, weight: Weight, available_bytes: u64) -> Way 
     let is_alone = pieces.captures.len() == 1
         && pieces.rings.is_empty()
         && pieces.others.is_empty()
+        && pieces.flushed.is_empty()
         && pieces.stretch.is_none();
     let needed = weight.n_rows.saturating_mul(ROW_BYTES);
     // The server needs memory too.
