@@ -1,5 +1,6 @@
 //! Speed of the Kineto importer on generated traces, with a generic JSON parser on the same bytes
-//! as the yardstick. Throughput is of plain JSON.
+//! as the yardstick. Throughput is of plain JSON. Where a Python has Holistic Trace Analysis
+//! installed (`python3`, or the one that `UNDERSPAN_HTA_PYTHON` names), its parser runs too.
 
 #[path = "../tests/support/kineto_json.rs"]
 mod kineto_json;
@@ -42,6 +43,31 @@ fn print_ratios() {
     println!("serde_json::Value {generic:.0} MB/s");
     println!("import, 1 thread  {one:.0} MB/s, {:.1} times as fast", one / generic);
     println!("import, 2 threads {two:.0} MB/s, {:.1} times as fast", two / generic);
+    match seconds_of_hta(sample) {
+        Some(seconds) => {
+            let hta = sample.bytes as f64 / 1e6 / seconds;
+            println!("HTA {hta:.1} MB/s; import on 2 threads is {:.0} times as fast", two / hta);
+        }
+        None => println!("HTA is not installed (pip install HolisticTraceAnalysis)"),
+    }
+}
+
+/// How long the parser of Holistic Trace Analysis takes, as it says itself: without the start of
+/// Python. `None` when it is not installed.
+fn seconds_of_hta(sample: &Sample) -> Option<f64> {
+    const SCRIPT: &str = "\
+import sys, time
+from hta.configs.parser_config import ParserConfig
+from hta.common.trace_parser import parse_trace_dataframe
+config = ParserConfig.get_default_cfg()
+begin = time.perf_counter()
+parse_trace_dataframe(sys.argv[1], config)
+print('seconds', time.perf_counter() - begin)
+";
+    let python = std::env::var("UNDERSPAN_HTA_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let run = std::process::Command::new(python).arg("-c").arg(SCRIPT).arg(&sample.path).output();
+    let said = String::from_utf8(run.ok()?.stdout).ok()?;
+    said.lines().find_map(|line| line.strip_prefix("seconds ")?.parse().ok())
 }
 
 fn import_with(sample: &Sample, threads: usize) -> Timeline {
