@@ -181,13 +181,13 @@ fn detail_figures(folder: &Path, timeline: &Timeline) {
     let (mut worst_load, mut n_loaded) = (Duration::ZERO, 0);
     let worst = worst_query(range, |range| {
         let began = Instant::now();
-        let coverage = pyramid.cells(at, range, 2000, &mut cells);
+        let coverage = pyramid.cells(at, range, 2000, 1, &mut cells);
         if !coverage.is_complete() {
             n_loaded = n_loaded.max(coverage.missing.len());
             for chunk in coverage.missing {
                 pyramid.load(&reader, chunk).expect("a whole chunk");
             }
-            pyramid.cells(at, range, 2000, &mut cells);
+            pyramid.cells(at, range, 2000, 1, &mut cells);
             worst_load = worst_load.max(began.elapsed());
         }
     });

@@ -44,7 +44,9 @@ pub use inspect::{
 };
 pub use layout::{ChunkKind, FORMAT_VERSION};
 #[cfg(feature = "reader")]
-pub use lod::{Cell, ChunkId, Coverage, Pyramid, TimelinePyramid, TimelineTrack, Track};
+pub use lod::{
+    Cell, Coverage, Depth, MissingChunk, Pyramid, TimelinePyramid, TimelineTrack, Track,
+};
 #[cfg(feature = "reader")]
 pub use mapped_file::FileAccess;
 #[cfg(feature = "reader")]

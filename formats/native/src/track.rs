@@ -12,6 +12,9 @@ pub(crate) const START_COLUMN: &str = "start_ns";
 /// Name of the column with lengths.
 pub(crate) const DURATION_COLUMN: &str = "duration_ns";
 
+/// Keys below this are grouped by a table of all of them.
+const MOST_DENSE_KEYS: usize = 1 << 16;
+
 /// The columns of a table that group its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TrackColumns {
@@ -111,24 +114,60 @@ impl<'a> TrackRows<'a> {
 
     /// The rows of each key in table order, the keys in order.
     pub(crate) fn by_key(&self) -> Vec<(u32, Vec<u32>)> {
-        let mut groups: Vec<(u32, Vec<u32>)> = Vec::new();
-        let mut group_of: BTreeMap<u32, usize> = BTreeMap::new();
-        // Rows of one key come in runs.
-        let mut recent: Option<(u32, usize)> = None;
-        for (row, key) in self.keys.iter().enumerate() {
-            let at = match recent {
-                Some((recent, at)) if recent == *key => at,
-                _ => *group_of.entry(*key).or_insert_with(|| {
-                    groups.push((*key, Vec::new()));
-                    groups.len() - 1
-                }),
-            };
-            recent = Some((*key, at));
-            if let Some((_, rows)) = groups.get_mut(at) {
-                rows.push(row as u32);
+        // Keys are positions in lists, and so small: a table of them is quicker than any map.
+        let mut counts: Vec<u32> = Vec::new();
+        for key in self.keys {
+            let at = *key as usize;
+            if at >= MOST_DENSE_KEYS {
+                return self.by_sparse_key();
             }
+            if at >= counts.len() {
+                counts.resize(at + 1, 0);
+            }
+            counts[at] += 1;
         }
-        groups.sort_by_key(|(key, _)| *key);
+        let mut group_of = vec![0u32; counts.len()];
+        let mut groups: Vec<(u32, Vec<u32>)> = Vec::new();
+        for (key, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+            group_of[key] = groups.len() as u32;
+            groups.push((key as u32, Vec::with_capacity(*count as usize)));
+        }
+        for (row, key) in self.keys.iter().enumerate() {
+            groups[group_of[*key as usize] as usize].1.push(row as u32);
+        }
         groups
+    }
+
+    fn by_sparse_key(&self) -> Vec<(u32, Vec<u32>)> {
+        let mut groups: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        for (row, key) in self.keys.iter().enumerate() {
+            groups.entry(*key).or_default().push(row as u32);
+        }
+        groups.into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_grouped_alike_by_small_and_by_any_keys() {
+        let durations = [1; 6];
+        let starts = [0, 1, 2, 3, 4, 5];
+        let rows = |keys| TrackRows {
+            keys,
+            names: Names::Codes(&[0; 6]),
+            starts: &starts,
+            durations: &durations,
+        };
+        let small = rows(&[3, 1, 3, 0, 1, 3]);
+        assert_eq!(small.by_key(), [(0, vec![3]), (1, vec![1, 4]), (3, vec![0, 2, 5])]);
+        assert_eq!(small.by_key(), small.by_sparse_key());
+        let large = rows(&[u32::MAX, 1, u32::MAX, 0, 1, 3]);
+        assert_eq!(
+            large.by_key(),
+            [(0, vec![3]), (1, vec![1, 4]), (3, vec![5]), (u32::MAX, vec![0, 2])]
+        );
     }
 }

@@ -235,10 +235,10 @@ fn use_file(path: &std::path::Path) {
                     underspan_model::TimestampNs::from_ns(track.start_ns),
                     underspan_model::TimestampNs::from_ns(track.end_ns),
                 );
-                for chunk in pyramid.cells(at, range, 100, &mut cells).missing {
+                for chunk in pyramid.cells(at, range, 100, 1, &mut cells).missing {
                     let _ = pyramid.load(&reader, chunk);
                 }
-                pyramid.cells(at, range, 100, &mut cells);
+                pyramid.cells(at, range, 100, 1, &mut cells);
             }
         }
     }

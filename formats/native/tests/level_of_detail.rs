@@ -159,14 +159,18 @@ proptest! {
         for (at, track) in tracks.iter().enumerate() {
             for (place, share, n_pixels) in &queries {
                 let range = range_of(&timeline, *place, *share);
-                let coverage = pyramid.cells(at, range, *n_pixels, &mut cells);
-                for chunk in coverage.missing {
-                    pyramid.load(&reader, chunk).unwrap();
-                    rebuilt.load(&bare, chunk).unwrap();
+                // What is needed is guessed from the level above: once for each level below.
+                for _ in 0..3 {
+                    for chunk in pyramid.cells(at, range, *n_pixels, 1, &mut cells).missing {
+                        pyramid.load(&reader, chunk).unwrap();
+                    }
+                    for chunk in rebuilt.cells(at, range, *n_pixels, 1, &mut others).missing {
+                        rebuilt.load(&bare, chunk).unwrap();
+                    }
                 }
-                prop_assert!(pyramid.cells(at, range, *n_pixels, &mut cells).is_complete());
+                prop_assert!(pyramid.cells(at, range, *n_pixels, 1, &mut cells).is_complete());
                 check(&timeline, track.key, range, *n_pixels, &cells);
-                rebuilt.cells(at, range, *n_pixels, &mut others);
+                rebuilt.cells(at, range, *n_pixels, 1, &mut others);
                 prop_assert_eq!(&cells, &others);
             }
         }
@@ -181,9 +185,67 @@ fn what_is_not_loaded_is_drawn_coarsely_and_asked_for() {
     let pyramid = Pyramid::open(&reader).unwrap();
     let whole = range_of(&timeline, 0.0, 1.0);
     let mut cells = Vec::new();
-    let coverage = pyramid.cells(0, whole, 4000, &mut cells);
+    let coverage = pyramid.cells(0, whole, 4000, 1, &mut cells);
     assert!(!coverage.is_complete());
     assert!(cells.iter().all(|cell| cell.row.is_none()));
     let n_events: u64 = cells.iter().map(|cell| cell.events).sum();
     assert_eq!(n_events, pyramid.tracks().next().unwrap().events);
+}
+
+#[test]
+fn what_is_spread_stays_within_the_tolerance() {
+    let timeline = kernels(40_000, 5);
+    let folder = tempfile::tempdir().unwrap();
+    let reader = write(folder.path(), &timeline, 4096, true);
+    let (exact, blunt) = (Pyramid::open(&reader).unwrap(), Pyramid::open(&reader).unwrap());
+    let whole = range_of(&timeline, 0.0, 1.0);
+    let (n_pixels, tolerance) = (150, 4);
+    let (mut cells, mut spread) = (Vec::new(), Vec::new());
+    for _ in 0..3 {
+        for chunk in exact.cells(0, whole, n_pixels, 1, &mut cells).missing {
+            exact.load(&reader, chunk).unwrap();
+        }
+    }
+    assert!(exact.cells(0, whole, n_pixels, 1, &mut cells).is_complete());
+    let strict = blunt.cells(0, whole, n_pixels, 1, &mut spread).missing.len();
+    let missing = blunt.cells(0, whole, n_pixels, tolerance, &mut spread).missing.len();
+    assert!(missing < strict / 2, "{missing} of {strict}");
+    let n_events = |cells: &[Cell]| cells.iter().map(|cell| cell.events).sum::<u64>();
+    assert_eq!(n_events(&cells), n_events(&spread));
+    // What was busy up to a pixel, and how many events there were, is off by less than it.
+    let pixel_ns = whole.duration().as_ns() / u64::from(n_pixels);
+    let until = |cells: &[Cell], pixel: u32| {
+        let cells = cells.iter().filter(|cell| cell.last_pixel <= pixel);
+        cells.map(|cell| cell.busy_ns as i64).sum::<i64>()
+    };
+    for chunk in blunt.cells(0, whole, n_pixels, tolerance, &mut spread).missing {
+        blunt.load(&reader, chunk).unwrap();
+    }
+    blunt.cells(0, whole, n_pixels, tolerance, &mut spread);
+    for pixel in 0..n_pixels {
+        let off = (until(&cells, pixel) - until(&spread, pixel)).unsigned_abs();
+        assert!(off <= u64::from(tolerance) * pixel_ns, "{off} at {pixel}");
+    }
+}
+
+#[test]
+fn an_event_alone_in_its_chunk_can_be_told_from_a_node() {
+    let mut timeline = kernels(3000, 7);
+    let stream = timeline.dimensions.streams.len() as u32;
+    timeline.dimensions.streams.push(Default::default());
+    let start_ns = timeline.kernels.start_ns[1500];
+    timeline.kernels.push(Kernel { start_ns, duration_ns: 90_000, stream, ..Kernel::default() });
+    timeline.sort();
+    let folder = tempfile::tempdir().unwrap();
+    let reader = write(folder.path(), &timeline, 500, true);
+    let pyramid = Pyramid::open(&reader).unwrap();
+    let at = pyramid.tracks().position(|track| track.key == stream).unwrap();
+    let mut cells = Vec::new();
+    let range = interval(start_ns - 1000, start_ns + 100_000);
+    for chunk in pyramid.cells(at, range, 100, 1, &mut cells).missing {
+        pyramid.load(&reader, chunk).unwrap();
+    }
+    assert!(pyramid.cells(at, range, 100, 1, &mut cells).is_complete());
+    let rows: Vec<_> = cells.iter().map(|cell| (cell.row.is_some(), cell.events)).collect();
+    assert_eq!(rows, [(true, 1)]);
 }

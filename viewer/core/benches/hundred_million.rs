@@ -1,12 +1,14 @@
-//! What the viewer costs on a large capture: opening, queries, frames, memory, statistics.
+//! What the viewer costs on a large capture: opening, queries, frames, memory, statistics, cancelling.
 //!
-//! `cargo bench -p underspan-viewer-core --bench hundred_million [-- events]`; ten million events
-//! when no number is given. Times are wall times of one run on this machine.
+//! `cargo bench -p underspan-viewer-core --bench hundred_million [-- EVENTS] [FILE …]`; ten million
+//! events when no number is given. A FILE that is there is measured as it is; one that is not is
+//! made with the events and kept. Times are of one run on this machine: `cpu` is what the thread
+//! itself ran, the others are wall times.
 #![allow(clippy::print_stdout, reason = "figures are what this bench is for")]
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use underspan_model::tables::{Kernel, KernelTable, Source};
@@ -18,71 +20,133 @@ const N_STREAMS: usize = 40;
 const N_NAMES: usize = 300;
 const CHUNK_ROWS: usize = 1 << 16;
 /// Zooms as parts of the whole: from everything to single events.
-const ZOOMS: [f64; 6] = [1.0, 0.1, 0.01, 1e-3, 1e-4, 1e-5];
+const ZOOMS: [f64; 7] = [1.0, 0.3, 0.1, 0.01, 1e-3, 1e-4, 1e-5];
+/// Places in which each zoom is tried.
+const N_PLACES: u32 = 8;
+/// Queries of each place, once what it needs is decoded.
+const N_QUERIES: usize = 5;
+/// After which a view that is not drawn is given up.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn main() {
-    let n_events = std::env::args().find_map(|arg| arg.parse().ok()).unwrap_or(10_000_000);
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let path = folder.path().join("synthetic.uspan");
-    let (_, wrote) = timed(|| write(&path, n_events));
-    let bytes = std::fs::metadata(&path).map_or(0, |of| of.len());
-    println!("{n_events} kernels on {N_STREAMS} streams, {:.0} MB", bytes as f64 / 1e6);
-    show("writing the file", ms(wrote));
-
-    let before = anonymous_bytes();
-    let paths = [path.clone()];
-    let (document, took) =
-        timed(|| underspan_viewer_core::open(&paths, &OpenProgress::default()).expect("it opens"));
-    show("opening it", ms(took));
-    let resident = anonymous_bytes().saturating_sub(before);
-    show(
-        "resident beside the mapping",
-        format!("{:.2} B/event", resident as f64 / n_events as f64),
-    );
-    queries(&document);
-    drop(document);
-
-    let mut viewer = Viewer::inline();
-    let mut stage = Stage::new([2210.0, 950.0], 1.0);
-    let ((), took) = timed(|| {
-        viewer.apply(Command::Open(paths.to_vec()));
-        stage.frame(&mut viewer, Vec::new());
-        stage.frame(&mut viewer, Vec::new());
-    });
-    show("from a path to the first useful view", ms(took));
-    frames(&path, &mut stage);
-    statistics(&mut viewer, n_events);
-}
-
-/// Draws all rows at every zoom in fifty places: pyramid and lanes, no painting.
-fn queries(document: &Document) {
-    let whole = document.bounds();
-    for zoom in ZOOMS {
-        let mut times = Vec::new();
-        let mut bars = 0;
-        for place in 0..50 {
-            let window = part(whole, zoom, f64::from(place) / 50.0);
-            // Chunks are decoded on the tile thread before; here they are at hand.
-            document.count_bars(window, 2000, true);
-            let (count, took) = timed(|| document.count_bars(window, 2000, false));
-            bars = count.n_bars;
-            times.push(took);
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let n_events = arguments.iter().find_map(|arg| arg.parse().ok()).unwrap_or(10_000_000);
+    let is_file = |arg: &&String| !arg.starts_with('-') && arg.parse::<usize>().is_err();
+    let files: Vec<PathBuf> = arguments.iter().filter(is_file).map(PathBuf::from).collect();
+    if files.is_empty() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("synthetic.uspan");
+        write_shown(&path, n_events);
+        measure(&path);
+    }
+    for path in files {
+        if !path.exists() {
+            write_shown(&path, n_events);
         }
-        let name = format!("query {} of {:.3} ms", N_STREAMS, whole.len_ns() as f64 * zoom / 1e6);
-        show(&name, format!("{}, {bars} bars", percentiles(&mut times)));
+        measure(&path);
     }
 }
 
-/// Moves and zooms through the capture as a hand would, with tiles from the other thread.
-fn frames(path: &Path, stage: &mut Stage) {
+fn write_shown(path: &Path, n_events: usize) {
+    let ((), took) = timed(|| write(path, n_events));
+    let bytes = std::fs::metadata(path).map_or(0, |of| of.len());
+    println!("{n_events} kernels on {N_STREAMS} streams, {:.0} MB", bytes as f64 / 1e6);
+    show("writing the file", ms(took));
+}
+
+fn measure(path: &Path) {
+    println!("{}", path.display());
+    let before = anonymous_bytes();
+    let paths = [path.to_owned()];
+    let (document, took) =
+        timed(|| underspan_viewer_core::open(&paths, &OpenProgress::default()).expect("it opens"));
+    show("opening it", ms(took));
+    let n_events = document.n_events() as f64;
+    let resident =
+        |what: &str| show(what, format!("{:.2} B/event", beside(before) as f64 / n_events));
+    resident("resident beside the mapping");
+    queries(&document);
+    resident("the same when all zooms were seen");
+    drop(document);
+
+    let mut stage = Stage::new([2210.0, 950.0], 1.0);
+    let Some(mut viewer) = first_view(path, &mut stage) else { return };
+    frames(&mut viewer, &mut stage);
+    statistics(&mut viewer, &mut stage);
+    cancelling(path, &mut viewer, &mut stage);
+}
+
+/// Draws all rows at every zoom in several places: pyramid and lanes, no painting.
+fn queries(document: &Document) {
+    let whole = document.bounds();
+    for zoom in ZOOMS {
+        let (mut times, mut cpu, mut decoding) = (Vec::new(), Vec::new(), Vec::new());
+        let mut bars = 0;
+        for place in 0..N_PLACES {
+            let window = part(whole, zoom, f64::from(place) / f64::from(N_PLACES));
+            // Chunks are decoded on the tile threads before; here they are at hand.
+            let (_, took) = timed(|| document.count_bars(window, 2000, true));
+            decoding.push(took);
+            for _ in 0..N_QUERIES {
+                let began = cpu_time();
+                let (count, took) = timed(|| document.count_bars(window, 2000, false));
+                cpu.push(cpu_time() - began);
+                bars = count.n_bars;
+                times.push(took);
+            }
+        }
+        show(
+            &format!("query of {:.3} ms", whole.len_ns() as f64 * zoom / 1e6),
+            format!("{}, {bars} bars", percentiles(&mut times)),
+        );
+        show("", format!("cpu {}; decoding {}", percentiles(&mut cpu), percentiles(&mut decoding)));
+    }
+}
+
+/// What a user waits for: from a path to a view with bars in every row, and to one that gets no
+/// finer, with everything on the threads it runs on in a window.
+fn first_view(path: &Path, stage: &mut Stage) -> Option<Viewer> {
     let mut viewer = Viewer::new(|| {});
+    let began = Instant::now();
     viewer.apply(Command::Open(vec![path.to_owned()]));
-    stage.settle(&mut viewer);
+    let drawn = until(stage, &mut viewer, Viewer::has_drawn_view)?;
+    show("from a path to the first useful view", ms(drawn.0));
+    show("longest frame until then", ms(drawn.1));
+    until(stage, &mut viewer, Viewer::has_drawn_finest)?;
+    show("from a path to the finest view", ms(began.elapsed()));
+    until(stage, &mut viewer, |viewer| !viewer.is_busy())?;
+    show("from a path to the last analysis", ms(began.elapsed()));
+    Some(viewer)
+}
+
+/// Draws frames until something is so: how long that took, and the longest frame.
+fn until(
+    stage: &mut Stage,
+    viewer: &mut Viewer,
+    is_so: impl Fn(&Viewer) -> bool,
+) -> Option<(Duration, Duration)> {
+    let began = Instant::now();
+    let mut longest = Duration::ZERO;
+    while began.elapsed() < PATIENCE {
+        let ((), took) = timed(|| stage.frame(viewer, Vec::new()));
+        longest = longest.max(took);
+        if is_so(viewer) {
+            return Some((began.elapsed(), longest));
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    show("given up after", ms(PATIENCE));
+    None
+}
+
+/// Moves and zooms through the capture as a hand would, with tiles from the other threads.
+fn frames(viewer: &mut Viewer, stage: &mut Stage) {
     let Some(whole) = viewer.document().map(Document::bounds) else { return };
     for zoom in ZOOMS {
         viewer.apply(Command::Show(part(whole, zoom, 0.37)));
-        stage.settle(&mut viewer);
-        let mut times = Vec::new();
+        stage.frame(viewer, Vec::new());
+        let finest = until(stage, viewer, Viewer::has_drawn_finest);
+        let (mut times, mut cpu) = (Vec::new(), Vec::new());
         for at in 0..120 {
             let command = match at % 12 {
                 0..5 => Command::Pan(0.05),
@@ -91,25 +155,62 @@ fn frames(path: &Path, stage: &mut Stage) {
                 _ => Command::Pan(-0.2),
             };
             viewer.apply(command);
-            let ((), took) = timed(|| stage.frame(&mut viewer, Vec::new()));
+            let began = cpu_time();
+            let ((), took) = timed(|| stage.frame(viewer, Vec::new()));
+            cpu.push(cpu_time() - began);
             times.push(took);
         }
-        let name = format!("frame, view of {:.3} ms", whole.len_ns() as f64 * zoom / 1e6);
-        show(&name, percentiles(&mut times));
+        show(
+            &format!("frame, view of {:.3} ms", whole.len_ns() as f64 * zoom / 1e6),
+            percentiles(&mut times),
+        );
+        let finest = finest.map_or("never".to_owned(), |of| ms(of.0));
+        show("", format!("cpu {}; finest after {finest}", percentiles(&mut cpu)));
     }
-    let (_, took) = timed(|| (0..100).for_each(|_| stage.frame(&mut viewer, Vec::new())));
+    until(stage, viewer, |viewer| !viewer.is_busy());
+    let (_, took) = timed(|| (0..100).for_each(|_| stage.frame(viewer, Vec::new())));
     show("frame in which nothing changes", ms(took / 100));
 }
 
-fn statistics(viewer: &mut Viewer, n_events: usize) {
-    let Some(whole) = viewer.document().map(Document::bounds) else { return };
+fn statistics(viewer: &mut Viewer, stage: &mut Stage) {
+    let Some((whole, n_events)) = viewer.document().map(|of| (of.bounds(), of.n_events())) else {
+        return;
+    };
     let range = part(whole, (1e6 / n_events as f64).min(1.0), 0.4);
-    let ((), took) = timed(|| {
-        viewer.apply(Command::SelectRange(range));
-        viewer.receive();
-    });
+    viewer.apply(Command::SelectRange(range));
+    let taken = until(stage, viewer, |viewer| viewer.range_statistics().is_some());
     let n = viewer.range_statistics().map_or(0, |of| of.n_events);
-    show(&format!("statistics of {n} events"), ms(took));
+    if let Some((took, frame)) = taken {
+        show(
+            &format!("statistics of {n} events"),
+            format!("{}, longest frame {}", ms(took), ms(frame)),
+        );
+    }
+}
+
+/// How long it takes until jobs that were cancelled have ended.
+fn cancelling(path: &Path, viewer: &mut Viewer, stage: &mut Stage) {
+    let Some(whole) = viewer.document().map(Document::bounds) else { return };
+    viewer.apply(Command::SelectRange(whole));
+    cancel(viewer, "cancelling statistics of everything", Command::ClearSelection);
+    viewer.apply(Command::Open(vec![path.to_owned()]));
+    cancel(viewer, "cancelling an opening", Command::CancelOpening);
+    viewer.apply(Command::Close);
+    viewer.apply(Command::Open(vec![path.to_owned()]));
+    until(stage, viewer, Viewer::has_drawn_view);
+    cancel(viewer, "cancelling the analysis by closing", Command::Close);
+}
+
+fn cancel(viewer: &mut Viewer, what: &str, command: Command) {
+    // It is to be under way.
+    std::thread::sleep(Duration::from_millis(5));
+    let ((), took) = timed(|| {
+        viewer.apply(command);
+        while viewer.n_jobs() > 0 {
+            std::thread::sleep(Duration::from_micros(200));
+        }
+    });
+    show(what, ms(took));
 }
 
 fn part(whole: TimeRange, zoom: f64, place: f64) -> TimeRange {
@@ -199,6 +300,17 @@ fn ms(time: Duration) -> String {
 
 fn show(what: &str, value: String) {
     println!("  {what:<40}{value}");
+}
+
+/// What this thread ran so far.
+fn cpu_time() -> Duration {
+    let of = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let ns = of.split_whitespace().next().and_then(|ns| ns.parse().ok());
+    Duration::from_nanos(ns.unwrap_or(0))
+}
+
+fn beside(before: u64) -> u64 {
+    anonymous_bytes().saturating_sub(before)
 }
 
 /// Memory of this process that no file stands behind.

@@ -12,12 +12,9 @@ use crate::paint::{
     Theme, legend, paint_axis, paint_rows, use_fonts,
 };
 use crate::timeline::{
-    PlacedRow, RowChoices, RowHeights, RowTile, TimeRange, count_text, duration_text, moment_text,
-    place, query_row,
+    PlacedRow, RowChoices, RowHeights, RowTile, TimeRange, count_text, duration_text,
+    missing_chunks, moment_text, place, query_row,
 };
-
-/// Rounds of loading chunks that a picture needs in full detail.
-const MAX_LOADS: usize = 4096;
 
 /// What a picture shows.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,31 +90,39 @@ pub fn render_svg(document: &Document, options: &RenderOptions) -> String {
 }
 
 /// The tiles of rows, with every chunk loaded that full detail needs. A chunk that is damaged
-/// stays coarse.
+/// stays coarse, and so does what does not fit in memory together.
 pub(crate) fn complete_tiles(
     document: &Document,
     rows: &[usize],
     window: TimeRange,
     n_pixels: u32,
 ) -> Vec<RowTile> {
-    rows.par_iter()
-        .map_init(Vec::new, |scratch, row| {
-            let mut tile = query_row(document, *row, window, n_pixels, scratch);
-            let mut tried = HashSet::new();
-            while tried.len() < MAX_LOADS {
-                let fresh: Vec<_> =
-                    tile.missing.iter().copied().filter(|chunk| tried.insert(*chunk)).collect();
-                if fresh.is_empty() {
-                    break;
-                }
-                for chunk in fresh {
-                    let _ = document.events.load(chunk);
-                }
-                tile = query_row(document, *row, window, n_pixels, scratch);
+    let query = |rows: &[usize]| -> Vec<RowTile> {
+        let rows = rows.par_iter();
+        let one =
+            |scratch: &mut _, row: &usize| query_row(document, *row, window, n_pixels, scratch);
+        rows.map_init(Vec::new, one).collect()
+    };
+    let mut tiles = query(rows);
+    let mut tried = HashSet::new();
+    loop {
+        let mut missing = missing_chunks(&tiles);
+        missing.retain(|chunk| tried.insert(*chunk));
+        if missing.is_empty() {
+            return tiles;
+        }
+        missing.par_iter().for_each(|chunk| {
+            let _ = document.events.load(*chunk);
+        });
+        let coarse: Vec<usize> =
+            tiles.iter().filter(|tile| !tile.missing.is_empty()).map(|tile| tile.row).collect();
+        let mut finer = query(&coarse).into_iter();
+        for tile in tiles.iter_mut().filter(|tile| !tile.missing.is_empty()) {
+            if let Some(fine) = finer.next() {
+                *tile = fine;
             }
-            tile
-        })
-        .collect()
+        }
+    }
 }
 
 const HEADER: f32 = 24.0;

@@ -1,6 +1,6 @@
 //! What a query gives.
 
-use super::pyramid::ChunkId;
+use super::detail::MissingChunk;
 
 /// Something to draw: one event that is wider than a pixel, or all events that are not and start
 /// in the same pixel.
@@ -29,7 +29,7 @@ pub struct Cell {
 pub struct Coverage {
     /// Chunks that have to be loaded to draw this in full detail; until then their events are in
     /// cells wider than a pixel. Empty when the cells are exact.
-    pub missing: Vec<ChunkId>,
+    pub missing: Vec<MissingChunk>,
 }
 
 impl Coverage {

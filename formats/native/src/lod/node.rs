@@ -107,6 +107,11 @@ impl Tree {
         &self.levels
     }
 
+    /// The levels, lowest first.
+    pub(crate) fn into_levels(self) -> Vec<Vec<Node>> {
+        self.levels
+    }
+
     /// Everything in the tree as one node; `None` when it is empty.
     pub(crate) fn root(&self) -> Option<Node> {
         let top = self.levels.last().filter(|top| !top.is_empty())?;

@@ -13,6 +13,8 @@ pub(super) struct Painter<'a> {
     n_pixels: usize,
     pixels_per_ns: f64,
     pixel_ns: f64,
+    /// What is no wider may be spread over its pixels, in nanoseconds.
+    tolerance_ns: f64,
     pixels: Vec<Pixel>,
     wide: &'a mut Vec<Cell>,
 }
@@ -52,9 +54,52 @@ impl<'a> Painter<'a> {
             n_pixels,
             pixels_per_ns: n_pixels as f64 / length,
             pixel_ns: length / n_pixels as f64,
+            tolerance_ns: 0.0,
             pixels: vec![EMPTY; n_pixels],
             wide,
         }
+    }
+
+    /// Lets [`Painter::spread`] draw what is at most so many pixels wide; nothing when it is one.
+    pub(super) fn with_tolerance(mut self, pixels: u32) -> Self {
+        self.tolerance_ns = if pixels > 1 { f64::from(pixels) * self.pixel_ns } else { 0.0 };
+        self
+    }
+
+    /// How many times wider a node is than what may be drawn of it as one.
+    pub(super) fn widths(&self, node: &Node) -> f64 {
+        node.end.abs_diff(node.start) as f64 / self.pixel_ns.max(self.tolerance_ns)
+    }
+
+    /// Draws a node evenly over its few pixels, for want of its children. Returns whether it did.
+    pub(super) fn spread(&mut self, node: &Node) -> bool {
+        let is_inside = node.start >= self.start && node.end <= self.end;
+        let length = node.end.abs_diff(node.start) as f64;
+        if !is_inside || length > self.tolerance_ns {
+            return false;
+        }
+        let (first, last) = (self.pixel_of(node.start), self.pixel_of(node.end));
+        let offset = node.start.abs_diff(self.start) as f64;
+        for at in first..=last {
+            let pixel_start = at as f64 * self.pixel_ns;
+            let from = offset.max(pixel_start);
+            let to = (offset + length).min(pixel_start + self.pixel_ns);
+            let share = ((to - from).max(0.0) / length).min(1.0);
+            let pixel = &mut self.pixels[at];
+            pixel.busy += node.busy as f64 * share;
+            pixel.start = pixel.start.min(self.start.saturating_add(from as i64));
+            pixel.end = pixel.end.max(self.start.saturating_add(to as i64));
+            if at == first {
+                pixel.events += u64::from(node.events);
+            }
+            let weight = (node.weight as f64 * share) as u64;
+            if pixel.dominant == node.dominant {
+                pixel.weight = pixel.weight.saturating_add(weight);
+            } else if weight > pixel.weight {
+                (pixel.weight, pixel.dominant) = (weight, node.dominant);
+            }
+        }
+        true
     }
 
     /// Draws a node when it fits in a pixel.

@@ -1,6 +1,6 @@
 //! The pyramid of a file: its leaves at once, what is below them chunk by chunk on demand.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rayon::prelude::*;
@@ -8,7 +8,8 @@ use underspan_model::tables::TableKind;
 use underspan_model::{Interval, Timeline};
 
 use super::cell::{Cell, Coverage};
-use super::leaf::{LEAF_LEVELS, Leaf, LeafBuilder};
+use super::detail::{ChunkDetail, LeafPlace, Loaded, MissingChunk};
+use super::leaf::{Leaf, LeafBuilder};
 use super::node::{FAN_OUT, Node, Tree};
 use super::paint::{Offer, Painter};
 use super::stored::read_leaves;
@@ -16,10 +17,7 @@ use crate::chunk::TableDecoder;
 use crate::error::Result;
 use crate::layout::ChunkKind;
 use crate::reader::{ChunkEntry, Fault, Reader};
-use crate::track::{TrackRow, TrackRows, track_columns};
-
-/// Events that loaded chunks may hold before the one loaded first is forgotten.
-const CACHED_EVENTS: usize = 8 << 20;
+use crate::track::{TrackRows, track_columns};
 
 /// The events of one table on one stream (thread, process, service).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,15 +36,6 @@ pub struct Track {
     pub busy_ns: u64,
 }
 
-/// A chunk of rows of a table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ChunkId {
-    /// The table.
-    pub table: TableKind,
-    /// Position among its chunks.
-    pub index: u32,
-}
-
 /// The pyramids of all tracks of a file.
 #[derive(Debug)]
 pub struct Pyramid {
@@ -61,27 +50,8 @@ struct FileTrack {
     leaves: Vec<Leaf>,
     /// Per leaf, how many leaves of the same chunk are in front of it.
     ordinals: Vec<u32>,
-    tree: Tree,
-}
-
-/// Chunks that were decoded.
-#[derive(Debug, Default)]
-struct Loaded {
-    chunks: HashMap<ChunkId, Arc<ChunkDetail>>,
-    order: VecDeque<ChunkId>,
-    n_events: usize,
-}
-
-/// The events of a chunk by the key of their track.
-#[derive(Debug)]
-struct ChunkDetail {
-    tracks: HashMap<u32, TrackDetail>,
-    n_events: usize,
-}
-
-#[derive(Debug)]
-struct TrackDetail {
-    events: Vec<(TrackRow, u64)>,
+    /// Per leaf, the latest end of it and all in front of it.
+    ran_until: Vec<i64>,
     tree: Tree,
 }
 
@@ -144,75 +114,64 @@ impl Pyramid {
     ///
     /// Nothing is read from the file. Where chunks are missing, cells are coarser than the pixels
     /// allow and may count events just outside the range; [`Pyramid::load`] them and ask again.
+    /// With a `tolerance` of more than one pixel, a node of the tree that is at most so wide and
+    /// has nothing below it in memory is spread evenly over its pixels instead: a view of many
+    /// events then needs few chunks.
     pub fn cells(
         &self,
         track: usize,
         range: Interval,
         n_pixels: u32,
+        tolerance: u32,
         cells: &mut Vec<Cell>,
     ) -> Coverage {
-        let mut coverage = Coverage::default();
-        let mut painter = Painter::new(range, n_pixels, cells);
+        let mut missing = Vec::new();
+        let mut painter = Painter::new(range, n_pixels, cells).with_tolerance(tolerance);
         if let Some(track) = self.tracks.get(track) {
             let loaded = self.loaded.read().unwrap_or_else(PoisonError::into_inner);
+            let query = loaded.begin_query();
             painter.descend_all(&track.tree, &mut |painter, first| {
                 let group = first..(first + FAN_OUT).min(track.leaves.len());
-                for at in group {
-                    track.draw_leaf(at, painter, &loaded, &mut coverage);
+                for place in group.filter_map(|at| track.place(at)) {
+                    if painter.offer(&place.node) == Offer::Open {
+                        loaded.draw(&place, query, painter, &mut missing);
+                    }
                 }
             });
         }
         painter.finish();
-        coverage.missing.dedup();
-        coverage
+        MissingChunk::merge(&mut missing);
+        Coverage { missing }
     }
 
-    /// Decodes a chunk, so that its tracks can be drawn in full detail. Chunks loaded long ago are
-    /// forgotten when many events are held.
+    /// Decodes a chunk as far as is missing, so that its tracks can be drawn in detail. Chunks
+    /// that were not drawn for long are forgotten when 128 MiB are held.
     ///
     /// # Errors
     /// When the chunk is damaged.
-    pub fn load(&self, reader: &Reader, chunk: ChunkId) -> Result<()> {
+    pub fn load(&self, reader: &Reader, chunk: MissingChunk) -> Result<()> {
         let entry = self.chunks.get(&chunk.table).and_then(|of| of.get(chunk.index as usize));
         let Some(entry) = entry else { return Ok(()) };
-        let is_loaded = |loaded: &Loaded| loaded.chunks.contains_key(&chunk);
-        if is_loaded(&self.loaded.read().unwrap_or_else(PoisonError::into_inner)) {
+        if self.loaded.read().unwrap_or_else(PoisonError::into_inner).has(&chunk) {
             return Ok(());
         }
         let mut rows = ChunkRows::new(reader)?;
         let table = rows.decode(reader, chunk.table, entry)?;
-        let detail = Arc::new(self.detail(chunk, entry, table));
+        let ran_until = |key| self.ran_until(&chunk, key);
+        let detail = ChunkDetail::of(table, entry.header.first_row, chunk.depth, ran_until);
         let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
-        if !is_loaded(&loaded) {
-            loaded.insert(chunk, detail);
-        }
+        loaded.insert(&chunk, Arc::new(detail));
         Ok(())
     }
 
-    fn detail(&self, chunk: ChunkId, entry: &ChunkEntry, rows: TrackRows<'_>) -> ChunkDetail {
-        let first_row = entry.header.first_row;
-        let tracks = rows.by_key().into_iter().map(|(key, of_key)| {
-            let events: Vec<(TrackRow, u64)> = of_key
-                .into_iter()
-                .filter_map(|row| Some((rows.get(row as usize)?, first_row + u64::from(row))))
-                .collect();
-            let mut ran_until = self.ran_until(chunk, key);
-            let tree = Tree::build(events.len(), Some(LEAF_LEVELS), |at| match events.get(at) {
-                Some((row, _)) => Node::of_event(row.start, row.duration, row.name, &mut ran_until),
-                None => Node::merge(&[]),
-            });
-            (key, TrackDetail { events, tree })
-        });
-        ChunkDetail { tracks: tracks.collect(), n_events: rows.len() }
-    }
-
     /// Latest end of the track's events in chunks before this one.
-    fn ran_until(&self, chunk: ChunkId, key: u32) -> i64 {
+    fn ran_until(&self, chunk: &MissingChunk, key: u32) -> i64 {
         let track =
             self.tracks.iter().find(|of| of.track.kind == chunk.table && of.track.key == key);
-        let leaves = track.map_or(&[][..], |track| &track.leaves);
-        let before = leaves.iter().take_while(|leaf| leaf.chunk < chunk.index);
-        before.map(|leaf| leaf.node.end).max().unwrap_or(i64::MIN)
+        let Some(track) = track else { return i64::MIN };
+        let n_before = track.leaves.partition_point(|leaf| leaf.chunk < chunk.index);
+        let last = n_before.checked_sub(1).and_then(|at| track.ran_until.get(at));
+        last.copied().unwrap_or(i64::MIN)
     }
 }
 
@@ -230,61 +189,21 @@ impl FileTrack {
             ordinals.push(ordinal);
             before = Some((leaf.chunk, ordinal));
         }
+        let latest = leaves.iter().scan(i64::MIN, |latest, leaf| {
+            *latest = leaf.node.end.max(*latest);
+            Some(*latest)
+        });
+        let ran_until = latest.collect();
         let key = leaves.first().map_or(0, |leaf| leaf.key);
-        Self { track: Track::of_tree(kind, key, &tree), leaves: leaves.to_vec(), ordinals, tree }
+        let track = Track::of_tree(kind, key, &tree);
+        Self { track, leaves: leaves.to_vec(), ordinals, ran_until, tree }
     }
 
-    fn draw_leaf(
-        &self,
-        at: usize,
-        painter: &mut Painter<'_>,
-        loaded: &Loaded,
-        coverage: &mut Coverage,
-    ) {
-        let (Some(leaf), Some(ordinal)) = (self.leaves.get(at), self.ordinals.get(at)) else {
-            return;
-        };
-        if painter.offer(&leaf.node) == Offer::Done {
-            return;
-        }
-        let chunk = ChunkId { table: self.track.kind, index: leaf.chunk };
-        let detail = loaded.chunks.get(&chunk).and_then(|chunk| chunk.tracks.get(&leaf.key));
-        let Some(detail) = detail else {
-            // A single event has nothing below it.
-            if leaf.node.events > 1 {
-                coverage.missing.push(chunk);
-            }
-            return painter.coarse(&leaf.node);
-        };
-        let ordinal = *ordinal as usize;
-        painter.descend(
-            &detail.tree,
-            LEAF_LEVELS - 1,
-            ordinal..ordinal + 1,
-            &mut |painter, first| {
-                let group = first..(first + FAN_OUT).min(detail.events.len());
-                for (row, index) in detail.events.get(group).unwrap_or_default() {
-                    let node = Node::of_event(row.start, row.duration, row.name, &mut { i64::MIN });
-                    painter.event(&node, *index);
-                }
-            },
-        );
-    }
-}
-
-impl Loaded {
-    fn insert(&mut self, id: ChunkId, detail: Arc<ChunkDetail>) {
-        self.n_events += detail.n_events;
-        self.chunks.insert(id, detail);
-        self.order.push_back(id);
-        while self.n_events > CACHED_EVENTS
-            && self.order.len() > 1
-            && let Some(oldest) = self.order.pop_front()
-        {
-            if let Some(forgotten) = self.chunks.remove(&oldest) {
-                self.n_events -= forgotten.n_events;
-            }
-        }
+    #[inline]
+    fn place(&self, at: usize) -> Option<LeafPlace> {
+        let Leaf { key, chunk, node } = *self.leaves.get(at)?;
+        let ordinal = *self.ordinals.get(at)?;
+        Some(LeafPlace { table: self.track.kind, key, chunk, ordinal, node })
     }
 }
 

@@ -164,12 +164,31 @@ impl Reader {
         T: Table + Default,
         R: Send,
     {
+        self.map_rows_until(query, &|| false, f)
+    }
+
+    /// As [`Reader::map_rows`], but chunks whose turn comes once `is_cancelled` says so are left
+    /// out: it ends within the time that one chunk takes.
+    ///
+    /// # Errors
+    /// As [`Reader::map_rows`].
+    pub fn map_rows_until<T, R>(
+        &self,
+        query: &RowQuery<'_>,
+        is_cancelled: &(dyn Fn() -> bool + Sync),
+        f: impl Fn(&RowChunk<'_, T>) -> R + Sync,
+    ) -> Result<Vec<R>>
+    where
+        T: Table + Default,
+        R: Send,
+    {
         let table = T::default();
         let columns = self.positions(&table, query.columns)?;
         let head = self.read_head()?;
         let references = References::new(&head.timeline, &head.maps);
         self.row_chunks(table.kind(), query.range, &mut Vec::new())
             .into_par_iter()
+            .filter(|_| !is_cancelled())
             .map_init(RowScratch::<T>::new, |scratch, entry| match scratch {
                 Ok(scratch) => scratch
                     .decode(self, entry, &columns, &references)

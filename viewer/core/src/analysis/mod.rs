@@ -17,6 +17,7 @@ pub(crate) use step_pairs::{StepKernel, StepPair, StepSide};
 pub(crate) use verdict::{CauseItem, VerdictItem};
 
 use crate::document::Document;
+use crate::query::Cancel;
 use crate::timeline::TimeRange;
 
 /// What the analysis says about a capture.
@@ -148,13 +149,19 @@ pub(crate) struct Comparison {
 impl Analyses {
     /// Analyzes a document; takes as long as the capture is large. Of a capture that is not in
     /// memory only the spans are looked at.
-    pub(crate) fn of(document: &Document) -> Self {
+    pub(crate) fn of(document: &Document, cancel: &Cancel) -> Self {
         let timeline = document.timeline();
         if !document.is_in_memory() {
             return Self { requests: requests_of_spans(timeline), ..Self::default() };
         }
         let analysis = Analysis::of(timeline, &AnalysisOptions::default());
+        if cancel.is_cancelled() {
+            return Self::default();
+        }
         let requests = Requests::of(timeline, &analysis, &RequestOptions::default());
+        if cancel.is_cancelled() {
+            return Self::default();
+        }
         let baseline = verdict::Baseline::of(document);
         let mut found = Self::of_requests(timeline, &requests);
         let baseline = match baseline {

@@ -4,6 +4,7 @@ use underspan_model::tables::{MemcpyKind, MemoryKind, Table, TableKind};
 use underspan_model::{ColumnRef, NONE_U32, NONE_U64, Reference, ShapeId, StringId, Timeline};
 
 use super::Document;
+use crate::query::Cancel;
 use crate::timeline::{TimeRange, bytes_text, count_text, duration_text};
 
 /// One line of the details.
@@ -29,8 +30,9 @@ pub(crate) fn event_facts(
     kind: TableKind,
     row: u64,
     range: TimeRange,
+    cancel: &Cancel,
 ) -> Result<Vec<Fact>, String> {
-    let blocks = document.events.scan(kind, range, &[], |block| {
+    let blocks = document.events.scan(kind, range, &[], cancel, |block| {
         let at = usize::try_from(row.checked_sub(block.first_row)?).ok()?;
         let is_here = block.rows().contains(&at);
         is_here.then(|| facts_of(document, block.table, at))

@@ -9,9 +9,10 @@ use underspan_model::tables::{
 };
 use underspan_model::{ColumnRef, Timeline};
 use underspan_native::{
-    Cell, ChunkId, Coverage, Pyramid, Reader, RowQuery, TimelinePyramid, Track,
+    Cell, Coverage, MissingChunk, Pyramid, Reader, RowQuery, TimelinePyramid, Track,
 };
 
+use crate::query::Cancel;
 use crate::timeline::TimeRange;
 
 /// Rows per part of a table that is scanned side by side.
@@ -214,12 +215,14 @@ impl Events {
         }
     }
 
-    /// Fills `cells` with what is to be drawn of a track; never reads the file.
+    /// Fills `cells` with what is to be drawn of a track; never reads the file. What is not in
+    /// memory may be drawn up to `tolerance` pixels blunt.
     pub(crate) fn cells(
         &self,
         track: usize,
         window: TimeRange,
         n_pixels: u32,
+        tolerance: u32,
         cells: &mut Vec<Cell>,
     ) -> Coverage {
         match self {
@@ -230,12 +233,14 @@ impl Events {
                 }
                 Coverage::default()
             }
-            Self::File(file) => file.pyramid.cells(track, window.interval(), n_pixels, cells),
+            Self::File(file) => {
+                file.pyramid.cells(track, window.interval(), n_pixels, tolerance, cells)
+            }
         }
     }
 
     /// Decodes a chunk that a query found missing. A damaged one is an error in words.
-    pub(crate) fn load(&self, chunk: ChunkId) -> Result<(), String> {
+    pub(crate) fn load(&self, chunk: MissingChunk) -> Result<(), String> {
         match self {
             Self::Memory(_) => Ok(()),
             Self::File(file) => {
@@ -246,7 +251,8 @@ impl Events {
 
     /// Calls `f` with every part of a table that may have rows in `range`, on all threads; the
     /// answers come in order. Rows outside the range come along. Only `columns` are promised to be
-    /// filled; all when there are none.
+    /// filled; all when there are none. Parts whose turn comes once `cancel` was cancelled are
+    /// left out.
     ///
     /// # Errors
     /// In words, when the file is damaged.
@@ -255,10 +261,11 @@ impl Events {
         kind: TableKind,
         range: TimeRange,
         columns: &[&str],
+        cancel: &Cancel,
         f: impl Fn(&RowBlock<'_>) -> R + Sync,
     ) -> Result<Vec<R>, String> {
         match self {
-            Self::Memory(memory) => Ok(memory.scan(kind, range, f)),
+            Self::Memory(memory) => Ok(memory.scan(kind, range, cancel, f)),
             Self::File(file) => {
                 let query = RowQuery { columns, range: Some(range.interval()) };
                 with_table!(kind, T => {
@@ -270,7 +277,9 @@ impl Events {
                             end: chunk.n_rows,
                         })
                     };
-                    file.reader.map_rows(&query, scan).map_err(|error| error.to_string())
+                    let is_cancelled = || cancel.is_cancelled();
+                    let answers = file.reader.map_rows_until(&query, &is_cancelled, scan);
+                    answers.map_err(|error| error.to_string())
                 }, else Ok(Vec::new()))
             }
         }
@@ -282,6 +291,7 @@ impl InMemory {
         &self,
         kind: TableKind,
         range: TimeRange,
+        cancel: &Cancel,
         f: impl Fn(&RowBlock<'_>) -> R + Sync,
     ) -> Vec<R> {
         let table = self.timeline.table(kind);
@@ -294,6 +304,7 @@ impl InMemory {
         (first..last.max(first))
             .into_par_iter()
             .step_by(BLOCK_ROWS)
+            .filter(|_| !cancel.is_cancelled())
             .map(|start| {
                 let end = (start + BLOCK_ROWS).min(last);
                 f(&RowBlock { first_row: 0, table, start, end })

@@ -37,6 +37,12 @@ pub struct BarCount {
     pub n_left_out: u64,
 }
 
+/// Events up to which a view of a mapped file is drawn exactly: about as many as are decoded in a
+/// tenth of a second.
+const EXACT_EVENTS: f64 = 2e6;
+/// How many pixels wide what is drawn of a view of more events may be blunt.
+const BLUNT_PIXELS: u32 = 4;
+
 /// One opened capture.
 #[derive(Debug)]
 pub struct Document {
@@ -127,6 +133,13 @@ impl Document {
             n_events: tiles.iter().map(|tile| tile.n_events()).sum(),
             n_left_out: tiles.iter().map(|tile| tile.n_left_out).sum(),
         }
+    }
+
+    /// How many pixels wide that which is not in memory may be blunt in a window.
+    pub(crate) fn tolerance(&self, window: TimeRange) -> u32 {
+        let share = window.len_ns() as f64 / self.bounds.len_ns() as f64;
+        let is_narrow = self.n_events as f64 * share.min(1.0) <= EXACT_EVENTS;
+        if is_narrow { 1 } else { BLUNT_PIXELS }
     }
 
     /// Whether all of it is in memory, so that every analysis can run.

@@ -118,10 +118,10 @@ pub(crate) fn longest_in(
     table: TableKind,
     key: u32,
     range: TimeRange,
+    cancel: &Cancel,
 ) -> Result<Option<EventRef>, String> {
-    let cancel = Cancel::default();
     let is_wanted = |event: &EventRef| event.key == key;
-    in_window(document, table, range, &cancel, is_wanted, |a, b| a.len_ns() > b.len_ns())
+    in_window(document, table, range, cancel, is_wanted, |a, b| a.len_ns() > b.len_ns())
 }
 
 /// The event that is to blame for what took time in `range`: the one of its kind that ran longest
@@ -133,6 +133,7 @@ pub(crate) fn culprit_in(
     document: &Document,
     culprit: Culprit,
     range: TimeRange,
+    cancel: &Cancel,
 ) -> Result<Option<EventRef>, String> {
     let table = match culprit {
         Culprit::Copy => TableKind::Memcpy,
@@ -150,7 +151,7 @@ pub(crate) fn culprit_in(
         end.saturating_sub(start)
     };
     let is_longer = |a: &EventRef, b: &EventRef| inside(a) > inside(b);
-    in_window(document, table, range, &Cancel::default(), is_wanted, is_longer)
+    in_window(document, table, range, cancel, is_wanted, is_longer)
 }
 
 /// The event in a row of a table; looks through the whole capture unless `near` says where.
@@ -162,10 +163,11 @@ pub(crate) fn event_at(
     table: TableKind,
     row: u64,
     near: Option<TimeRange>,
+    cancel: &Cancel,
 ) -> Result<Option<EventRef>, String> {
     let range = near.unwrap_or_else(|| document.bounds().padded(0.01));
     let is_wanted = |event: &EventRef| event.row == row;
-    in_window(document, table, range, &Cancel::default(), is_wanted, |_, _| false)
+    in_window(document, table, range, cancel, is_wanted, |_, _| false)
 }
 
 /// The best of the wanted events in the blocks of rows that may lie in `window`.
@@ -180,10 +182,7 @@ fn in_window(
     let Some((key, name)) = track_columns(table) else { return Ok(None) };
     let columns = [key, name, "start_ns", "duration_ns"];
     let better = |a: EventRef, b: EventRef| if is_better(&b, &a) { b } else { a };
-    let found = document.events.scan(table, window, &columns, |block| {
-        if cancel.is_cancelled() {
-            return None;
-        }
+    let found = document.events.scan(table, window, &columns, cancel, |block| {
         events_of(block, table, key, name)
             .filter(|event| window.touches(event.start_ns, event.end_ns) && is_wanted(event))
             .reduce(better)

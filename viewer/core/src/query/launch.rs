@@ -3,7 +3,7 @@
 use underspan_model::tables::TableKind;
 use underspan_model::{ColumnRef, NONE_U32, StreamId, ThreadId};
 
-use super::event_at;
+use super::{Cancel, event_at};
 use crate::document::{Document, RowBlock};
 use crate::state::EventRef;
 use crate::timeline::TimeRange;
@@ -19,9 +19,10 @@ const REACH_NS: u64 = 10_000_000_000;
 pub(crate) fn launch_partner(
     document: &Document,
     event: &EventRef,
+    cancel: &Cancel,
 ) -> Result<Option<EventRef>, String> {
     let Some(table) = event.kind() else { return Ok(None) };
-    let Some(id) = correlation_id(document, table, event)? else { return Ok(None) };
+    let Some(id) = correlation_id(document, table, event, cancel)? else { return Ok(None) };
     let dimensions = &document.timeline().dimensions;
     let (partners, process, range): (&[TableKind], _, _) = match table {
         TableKind::Kernel | TableKind::Memcpy | TableKind::Memset | TableKind::GraphLaunch => (
@@ -40,7 +41,7 @@ pub(crate) fn launch_partner(
         let is_call = *partner == TableKind::ApiCall;
         let column = if is_call { "thread" } else { "stream" };
         let columns = [column, "correlation_id", "start_ns", "duration_ns"];
-        let found = document.events.scan(*partner, range, &columns, |block| {
+        let found = document.events.scan(*partner, range, &columns, cancel, |block| {
             let keys = block.u32s(column);
             let ids = block.u32s("correlation_id");
             block.rows().find_map(|row| {
@@ -54,7 +55,13 @@ pub(crate) fn launch_partner(
             })
         })?;
         if let Some((row, Some(start))) = found.into_iter().flatten().next() {
-            return event_at(document, *partner, row, Some(TimeRange::from_ns(start, start)));
+            return event_at(
+                document,
+                *partner,
+                row,
+                Some(TimeRange::from_ns(start, start)),
+                cancel,
+            );
         }
     }
     Ok(None)
@@ -64,6 +71,7 @@ fn correlation_id(
     document: &Document,
     table: TableKind,
     event: &EventRef,
+    cancel: &Cancel,
 ) -> Result<Option<u32>, String> {
     let columns = ["correlation_id", "start_ns", "duration_ns"];
     let id_in = |block: &RowBlock<'_>| {
@@ -84,6 +92,6 @@ fn correlation_id(
     if !has_ids {
         return Ok(None);
     }
-    let found = document.events.scan(table, event.range(), &columns, id_in)?;
+    let found = document.events.scan(table, event.range(), &columns, cancel, id_in)?;
     Ok(found.into_iter().flatten().find(|id| *id != NONE_U32))
 }

@@ -18,11 +18,24 @@ pub use statistics::{NameStatistics, RangeStatistics};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Cancel(Arc<AtomicBool>);
 
-impl Cancel {
-    pub(crate) fn cancel(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
+/// A job whose answer is waited for. The job is cancelled when nobody waits any more.
+#[derive(Debug, Default)]
+pub(crate) struct Awaited(Cancel);
 
+impl Awaited {
+    /// What the job looks at to learn of it.
+    pub(crate) fn cancel(&self) -> Cancel {
+        self.0.clone()
+    }
+}
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        self.0.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Cancel {
     pub(crate) fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }

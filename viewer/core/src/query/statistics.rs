@@ -65,26 +65,23 @@ pub(crate) fn range_statistics(
     let mut names = Vec::new();
     for table in tables {
         let Some((_, name)) = track_columns(table) else { continue };
-        let sums =
-            document.events.scan(table, range, &[name, "start_ns", "duration_ns"], |block| {
-                let mut sums: HashMap<u32, Sum> = HashMap::new();
-                if cancel.is_cancelled() {
-                    return sums;
+        let columns = [name, "start_ns", "duration_ns"];
+        let sums = document.events.scan(table, range, &columns, cancel, |block| {
+            let mut sums: HashMap<u32, Sum> = HashMap::new();
+            let codes = block.codes(name);
+            let times = block.rows().zip(block.starts().get(block.rows()).unwrap_or_default());
+            for (row, start) in times {
+                let Some(len) = block.durations().get(row).copied() else { break };
+                let end = start.saturating_add_unsigned(len);
+                if !range.touches(*start, end) {
+                    continue;
                 }
-                let codes = block.codes(name);
-                let times = block.rows().zip(block.starts().get(block.rows()).unwrap_or_default());
-                for (row, start) in times {
-                    let Some(len) = block.durations().get(row).copied() else { break };
-                    let end = start.saturating_add_unsigned(len);
-                    if !range.touches(*start, end) {
-                        continue;
-                    }
-                    let inside = end.min(range.end_ns()).abs_diff((*start).max(range.start_ns()));
-                    let sum = Sum { count: 1, total_ns: inside, max_ns: len };
-                    sums.entry(codes.get(row).unwrap_or(u32::MAX)).or_default().add(sum);
-                }
-                sums
-            })?;
+                let inside = end.min(range.end_ns()).abs_diff((*start).max(range.start_ns()));
+                let sum = Sum { count: 1, total_ns: inside, max_ns: len };
+                sums.entry(codes.get(row).unwrap_or(u32::MAX)).or_default().add(sum);
+            }
+            sums
+        })?;
         if cancel.is_cancelled() {
             return Ok(None);
         }

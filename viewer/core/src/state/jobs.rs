@@ -2,36 +2,43 @@
 //! arrive as messages and wake the window.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-
-use underspan_native::ChunkId;
 
 use super::EventRef;
+use super::tile_worker::{TileRequest, TileSlot, TileWorker};
 use crate::analysis::{Analyses, Comparison};
 use crate::document::{Document, Fact, OpenError};
 use crate::query::RangeStatistics;
 use crate::render::complete_tiles;
-use crate::timeline::{RowTile, TimeRange, query_row};
+use crate::timeline::RowTile;
 
 /// Called when a message waits.
 pub(crate) type Wake = Arc<dyn Fn() + Send + Sync>;
-
-/// Chunks decoded between two looks at whether something newer is asked for.
-const CHUNKS_PER_ROUND: usize = 4;
 
 /// The answer to a job.
 #[derive(Debug)]
 pub(crate) enum Message {
     Opened(u64, Result<Arc<Document>, OpenError>),
     Reloaded(u64, Result<Arc<Document>, OpenError>),
-    Tiles(u64, Vec<RowTile>),
+    Tiles(TileAnswer),
     Analysed(u64, Arc<Analyses>),
     Compared(Result<Arc<Comparison>, (Vec<PathBuf>, OpenError)>),
     Statistics(u64, Result<Option<RangeStatistics>, String>),
     Details(EventRef, Result<EventDetails, String>),
     /// An event that was looked for, to be selected; `None` when there is none.
     Found(u64, Result<Option<EventRef>, String>),
+}
+
+/// What is to be drawn of some rows.
+#[derive(Debug)]
+pub(crate) struct TileAnswer {
+    /// The request's.
+    pub(crate) generation: u64,
+    pub(crate) tiles: Vec<RowTile>,
+    /// Whether nothing finer follows.
+    pub(crate) is_last: bool,
 }
 
 /// What the details panel shows beside the event itself.
@@ -42,22 +49,13 @@ pub(crate) struct EventDetails {
     pub(crate) partner: Option<EventRef>,
 }
 
-/// Rows to be drawn.
-#[derive(Debug, Clone)]
-pub(crate) struct TileRequest {
-    pub(crate) document: Arc<Document>,
-    pub(crate) rows: Vec<usize>,
-    pub(crate) window: TimeRange,
-    pub(crate) n_pixels: u32,
-    pub(crate) generation: u64,
-}
-
 /// Runs jobs and hands out their answers.
 pub(crate) struct Jobs {
     sender: Sender<Message>,
     receiver: Receiver<Message>,
     wake: Wake,
     tiles: Option<Arc<TileSlot>>,
+    n_running: Arc<AtomicUsize>,
 }
 
 impl std::fmt::Debug for Jobs {
@@ -73,13 +71,13 @@ impl Jobs {
         let slot = Arc::new(TileSlot::default());
         let worker = TileWorker { slot: slot.clone(), sender: sender.clone(), wake: wake.clone() };
         std::thread::spawn(move || worker.run());
-        Self { sender, receiver, wake, tiles: Some(slot) }
+        Self { sender, receiver, wake, tiles: Some(slot), n_running: Arc::default() }
     }
 
     /// Jobs that are done before the question returns: for tests and pictures.
     pub(crate) fn inline() -> Self {
         let (sender, receiver) = channel();
-        Self { sender, receiver, wake: Arc::new(|| {}), tiles: None }
+        Self { sender, receiver, wake: Arc::new(|| {}), tiles: None, n_running: Arc::default() }
     }
 
     /// Starts a job.
@@ -89,22 +87,32 @@ impl Jobs {
             return;
         }
         let (sender, wake) = (self.sender.clone(), self.wake.clone());
+        let n_running = self.n_running.clone();
+        n_running.fetch_add(1, Ordering::Relaxed);
         std::thread::spawn(move || {
+            let message = job();
+            n_running.fetch_sub(1, Ordering::Relaxed);
             // Nobody receives once the window is closed.
-            if sender.send(job()).is_ok() {
+            if sender.send(message).is_ok() {
                 wake();
             }
         });
     }
 
+    /// Jobs on threads that have not ended.
+    pub(crate) fn n_running(&self) -> usize {
+        self.n_running.load(Ordering::Relaxed)
+    }
+
     /// Asks for tiles; what was asked for before is forgotten.
     pub(crate) fn ask_for_tiles(&self, request: TileRequest) {
         match &self.tiles {
-            Some(slot) => slot.put(Some(request)),
+            Some(slot) => slot.put(request),
             None => {
                 let TileRequest { document, rows, window, n_pixels, generation } = request;
                 let tiles = complete_tiles(&document, &rows, window, n_pixels);
-                let _ = self.sender.send(Message::Tiles(generation, tiles));
+                let answer = TileAnswer { generation, tiles, is_last: true };
+                let _ = self.sender.send(Message::Tiles(answer));
             }
         }
     }
@@ -119,101 +127,6 @@ impl Drop for Jobs {
     fn drop(&mut self) {
         if let Some(slot) = &self.tiles {
             slot.close();
-        }
-    }
-}
-
-/// The latest request for tiles.
-#[derive(Debug, Default)]
-struct TileSlot {
-    state: Mutex<SlotState>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct SlotState {
-    request: Option<TileRequest>,
-    is_closed: bool,
-}
-
-impl TileSlot {
-    fn put(&self, request: Option<TileRequest>) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).request = request;
-        self.changed.notify_one();
-    }
-
-    fn close(&self) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).is_closed = true;
-        self.changed.notify_one();
-    }
-
-    /// Waits for a request; `None` when there will be none.
-    fn take(&self) -> Option<TileRequest> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if state.is_closed {
-                return None;
-            }
-            if let Some(request) = state.request.take() {
-                return Some(request);
-            }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    fn has_newer(&self) -> bool {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.request.is_some() || state.is_closed
-    }
-}
-
-struct TileWorker {
-    slot: Arc<TileSlot>,
-    sender: Sender<Message>,
-    wake: Wake,
-}
-
-impl TileWorker {
-    fn run(&self) {
-        while let Some(request) = self.slot.take() {
-            self.answer(&request);
-        }
-    }
-
-    /// Sends what can be drawn at once, then finer tiles as their chunks are decoded.
-    fn answer(&self, request: &TileRequest) {
-        let TileRequest { document, rows, window, n_pixels, generation } = request;
-        let mut scratch = Vec::new();
-        let mut query = |rows: &[usize]| -> Vec<RowTile> {
-            let each = |row: &usize| query_row(document, *row, *window, *n_pixels, &mut scratch);
-            rows.iter().map(each).collect()
-        };
-        let mut tried: Vec<ChunkId> = Vec::new();
-        let mut coarse = rows.clone();
-        loop {
-            let tiles = query(&coarse);
-            coarse =
-                tiles.iter().filter(|tile| !tile.missing.is_empty()).map(|tile| tile.row).collect();
-            let mut missing: Vec<ChunkId> =
-                tiles.iter().flat_map(|tile| tile.missing.iter().copied()).collect();
-            missing.sort_unstable();
-            missing.dedup();
-            missing.retain(|chunk| !tried.contains(chunk));
-            if self.sender.send(Message::Tiles(*generation, tiles)).is_err() {
-                return;
-            }
-            (self.wake)();
-            if missing.is_empty() {
-                return;
-            }
-            for chunk in missing.into_iter().take(CHUNKS_PER_ROUND) {
-                if self.slot.has_newer() {
-                    return;
-                }
-                // A damaged chunk stays coarse; the data panel says that the file is damaged.
-                let _ = document.events.load(chunk);
-                tried.push(chunk);
-            }
         }
     }
 }

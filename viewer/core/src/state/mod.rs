@@ -9,6 +9,7 @@ mod notes;
 mod requests;
 mod session;
 mod settings;
+mod tile_worker;
 mod viewer;
 
 pub use command::{Command, Panel, RequestColumn};

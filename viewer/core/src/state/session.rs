@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use underspan_model::tables::{Span, TableKind};
 
-use super::jobs::EventDetails;
+use super::jobs::{EventDetails, TileAnswer};
 use super::notes::SavedView;
 use super::requests::RequestList;
 use super::{EventRef, History, Note};
@@ -13,7 +13,7 @@ use crate::analysis::{Analyses, Comparison, RequestItem};
 use crate::document::{Document, Row, RowKind};
 use crate::paint::{CanvasStats, ColourBy, Highlight};
 use crate::panels::Drawn;
-use crate::query::{Cancel, NameMatch, RangeStatistics};
+use crate::query::{Awaited, NameMatch, RangeStatistics};
 use crate::timeline::{PlacedRow, RowChoices, RowHeights, RowTile, TimeRange, place};
 
 /// Lanes of a row that are shown at once; the row can be scrolled for more.
@@ -42,7 +42,7 @@ pub(crate) struct StatisticsState {
     pub(crate) result: Option<RangeStatistics>,
     pub(crate) error: Option<String>,
     /// What is being computed.
-    pub(crate) pending: Option<(u64, TimeRange, Cancel)>,
+    pub(crate) pending: Option<(u64, TimeRange, Awaited)>,
 }
 
 /// One open capture and what the user does with it.
@@ -82,12 +82,18 @@ pub(crate) struct Session {
     pub(crate) highlight: Arc<Highlight>,
     /// Length of the window that the lanes were counted in.
     lanes_window_ns: u64,
+    /// The analysis that is under way.
+    pub(crate) analysing: Awaited,
+    /// The details that are being found.
+    pub(crate) detailing: Awaited,
     /// A look for an event that is under way.
-    pub(crate) finding: Option<(u64, Cancel)>,
+    pub(crate) finding: Option<(u64, Awaited)>,
     /// Row to be scrolled into sight, and for how many frames it has been.
     pub(crate) reveal: Option<(usize, u8)>,
     /// The request whose tiles came last.
     pub(crate) tiles_generation: u64,
+    /// Whether nothing finer follows of what was asked for last.
+    pub(crate) has_all_tiles: bool,
     /// Width of the canvas in points at the last frame.
     pub(crate) canvas_width: f32,
     /// Counts what came from the tile worker.
@@ -140,9 +146,12 @@ impl Session {
             generation: 0,
             highlight: Arc::default(),
             lanes_window_ns: 0,
+            analysing: Awaited::default(),
+            detailing: Awaited::default(),
             finding: None,
             reveal: None,
             tiles_generation: 0,
+            has_all_tiles: true,
             canvas_width: 1000.0,
             tiles_version: 0,
             drawn: None,
@@ -266,12 +275,14 @@ impl Session {
     }
 
     /// Takes over tiles from the worker.
-    pub(crate) fn take_tiles(&mut self, generation: u64, tiles: Vec<RowTile>) {
+    pub(crate) fn take_tiles(&mut self, answer: TileAnswer) {
+        let TileAnswer { generation, tiles, is_last } = answer;
         if generation != self.generation {
             return;
         }
         self.tiles_version += 1;
         self.tiles_generation = generation;
+        self.has_all_tiles = is_last;
         // Another zoom shows other overlaps; moving at one zoom does not make rows jump.
         let window_ns = self.asked.as_ref().map_or(0, |(_, window, _)| window.len_ns());
         if window_ns.abs_diff(self.lanes_window_ns) > self.lanes_window_ns / 4 {

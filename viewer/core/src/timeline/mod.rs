@@ -10,4 +10,4 @@ mod tile;
 pub use axis::{Tick, bytes_text, count_text, duration_text, moment_text, ticks};
 pub(crate) use layout::{PlacedRow, RowChoices, RowHeights, place};
 pub use range::TimeRange;
-pub(crate) use tile::{DrawCell, RowTile, TileContent, query_row};
+pub(crate) use tile::{DrawCell, RowTile, TileContent, missing_chunks, query_row};

@@ -1,7 +1,7 @@
 //! What is to be drawn of one row: asked of the level-of-detail pyramid on a worker thread.
 
 use underspan_model::tables::TableKind;
-use underspan_native::{Cell, ChunkId};
+use underspan_native::{Cell, MissingChunk};
 
 use super::TimeRange;
 use super::lanes::assign_lanes;
@@ -32,7 +32,7 @@ pub(crate) struct RowTile {
     pub(crate) row: usize,
     pub(crate) content: TileContent,
     /// Chunks that have to be loaded to draw it in full detail.
-    pub(crate) missing: Vec<ChunkId>,
+    pub(crate) missing: Vec<MissingChunk>,
     /// Events that overlap so many others that no lane was left.
     pub(crate) n_left_out: u64,
 }
@@ -66,6 +66,13 @@ impl RowTile {
     }
 }
 
+/// The chunks that tiles miss, each once and as deep as any needs it.
+pub(crate) fn missing_chunks(tiles: &[RowTile]) -> Vec<MissingChunk> {
+    let mut missing: Vec<_> = tiles.iter().flat_map(|tile| tile.missing.iter().copied()).collect();
+    MissingChunk::merge(&mut missing);
+    missing
+}
+
 /// Asks what is to be drawn of a row (by its position in the document) in `window` on `n_pixels`
 /// pixels. Never reads the file.
 pub(crate) fn query_row(
@@ -78,7 +85,8 @@ pub(crate) fn query_row(
     let kind = document.rows.get(row).map(|row| row.kind);
     let (content, missing, n_left_out) = match kind {
         Some(RowKind::Events { track, table }) => {
-            let coverage = document.events.cells(track, window, n_pixels, scratch);
+            let tolerance = document.tolerance(window);
+            let coverage = document.events.cells(track, window, n_pixels, tolerance, scratch);
             let pixel_ns = window.len_ns() as f64 / f64::from(n_pixels.max(1));
             let mut cells: Vec<DrawCell> =
                 scratch.iter().map(|cell| draw_cell(cell, table, pixel_ns)).collect();

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::Viewer;
 use crate::analysis::Analyses;
 use crate::state::Command;
-use crate::state::jobs::{Message, TileRequest};
+use crate::state::jobs::Message;
+use crate::state::tile_worker::TileRequest;
 
 impl Viewer {
     /// Takes over what other threads have to say. Returns whether there was anything.
@@ -29,9 +30,9 @@ impl Viewer {
                 }
             }
             Message::Compared(Err((paths, error))) => self.report(&paths, &error),
-            Message::Tiles(generation, tiles) => {
+            Message::Tiles(answer) => {
                 if let Some(session) = &mut self.session {
-                    session.take_tiles(generation, tiles);
+                    session.take_tiles(answer);
                 }
             }
             Message::Analysed(id, analyses) => {
@@ -105,6 +106,7 @@ impl Viewer {
         let window = session.view.padded(0.5);
         let n_pixels = n_pixels.saturating_mul(2);
         session.generation = id;
+        session.has_all_tiles = false;
         session.asked = Some((rows.clone(), window, n_pixels));
         let document = session.document.clone();
         self.jobs.ask_for_tiles(TileRequest { document, rows, window, n_pixels, generation: id });

@@ -195,8 +195,27 @@ impl Viewer {
                 session.analyses.is_none()
                     || session.finding.is_some()
                     || session.statistics.pending.is_some()
-                    || session.tiles.values().any(|tile| !tile.missing.is_empty())
+                    || !session.has_all_tiles
             })
+    }
+
+    /// Whether everything in view has been drawn, if coarsely.
+    pub fn has_drawn_view(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| {
+            session.generation > 0 && session.tiles_generation == session.generation
+        })
+    }
+
+    /// Whether everything in view has been drawn as finely as it will be.
+    pub fn has_drawn_finest(&self) -> bool {
+        let is_finest = self.session.as_ref().is_some_and(|session| session.has_all_tiles);
+        self.has_drawn_view() && is_finest
+    }
+
+    /// Jobs that run on other threads, those cancelled that have not ended yet among them; the
+    /// drawing of tiles is none.
+    pub fn n_jobs(&self) -> usize {
+        self.jobs.n_running()
     }
 
     /// Whether the colours are dark.
@@ -346,7 +365,9 @@ impl Viewer {
             Command::SearchExactly(name) => self.search(exact_pattern(&name)),
             Command::SelectLongest { table, key, range } => {
                 if let Some(table) = TableKind::from_code(table) {
-                    self.look_for(move |document, _| longest_in(document, table, key, range));
+                    self.look_for(move |document, cancel| {
+                        longest_in(document, table, key, range, cancel)
+                    });
                 }
             }
             Command::ColourBy(by) => session.colour_by = by,
@@ -421,6 +442,8 @@ impl Viewer {
     fn clear_selection(&mut self) {
         let Some(session) = &mut self.session else { return };
         (session.event, session.details, session.range) = (None, None, None);
+        session.finding = None;
+        session.statistics.pending = None;
         session.requests.selected = None;
         session.refresh_highlight();
     }
@@ -436,7 +459,9 @@ impl Viewer {
         if !session.search.text.is_empty() {
             session.search = Search::default();
             session.refresh_highlight();
-        } else if session.range.take().is_none() {
+        } else if session.range.take().is_some() {
+            session.statistics.pending = None;
+        } else {
             self.clear_selection();
         }
     }

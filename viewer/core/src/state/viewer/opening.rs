@@ -87,8 +87,10 @@ impl Viewer {
         let id = self.id();
         if let Some(session) = &mut self.session {
             session.id = id;
+            let cancel = session.analysing.cancel();
+            self.jobs
+                .spawn(move || Message::Analysed(id, Arc::new(Analyses::of(&document, &cancel))));
         }
-        self.jobs.spawn(move || Message::Analysed(id, Arc::new(Analyses::of(&document))));
         self.follow_link();
     }
 
@@ -115,7 +117,7 @@ impl Viewer {
             self.search(search);
         }
         if let Some((table, row)) = link.selected {
-            self.look_for(move |document, _| event_at(document, table, row, None));
+            self.look_for(move |document, cancel| event_at(document, table, row, None, cancel));
         }
     }
 

@@ -6,8 +6,8 @@ use super::Viewer;
 use crate::analysis::{Culprit, FindingItem, Shown};
 use crate::document::{Document, event_facts};
 use crate::query::{
-    Cancel, Direction, NameMatch, Wanted, culprit_in, event_at, find_event, launch_partner,
-    matching_names, range_statistics,
+    Awaited, Cancel, Direction, NameMatch, Wanted, culprit_in, event_at, find_event,
+    launch_partner, matching_names, range_statistics,
 };
 use crate::state::jobs::{EventDetails, Message};
 use crate::state::session::Search;
@@ -28,15 +28,18 @@ impl Viewer {
         session.event = Some(event);
         session.details = None;
         let document = session.document.clone();
+        session.detailing = Awaited::default();
+        let cancel = session.detailing.cancel();
         self.jobs.spawn(move || {
             let details = event_facts(
                 &document,
                 event.kind().unwrap_or(TableKind::Kernel),
                 event.row,
                 event.range(),
+                &cancel,
             )
             .and_then(|facts| {
-                let partner = launch_partner(&document, &event)?;
+                let partner = launch_partner(&document, &event, &cancel)?;
                 Ok(EventDetails { facts, partner })
             });
             Message::Details(event, details)
@@ -114,14 +117,14 @@ impl Viewer {
             Some(Shown::Row(table, row)) => {
                 let (table, row) = (*table, *row);
                 let near = session.request().map(|request| request.range.padded(1.0));
-                self.look_for(move |document, _| event_at(document, table, row, near));
+                self.look_for(move |document, cancel| event_at(document, table, row, near, cancel));
             }
             Some(Shown::Range(range)) if culprit == Culprit::Nothing => {
                 self.apply(Command::Show(range.padded(0.2)));
             }
             Some(Shown::Range(range)) => {
                 let range = *range;
-                self.look_for(move |document, _| culprit_in(document, culprit, range));
+                self.look_for(move |document, cancel| culprit_in(document, culprit, range, cancel));
             }
             None => self.status = "no row of the capture shows it".to_owned(),
         }
@@ -192,11 +195,9 @@ impl Viewer {
     ) {
         let id = self.id();
         let Some(session) = &mut self.session else { return };
-        if let Some((_, before)) = session.finding.take() {
-            before.cancel();
-        }
-        let cancel = Cancel::default();
-        session.finding = Some((id, cancel.clone()));
+        let awaited = Awaited::default();
+        let cancel = awaited.cancel();
+        session.finding = Some((id, awaited));
         let document = session.document.clone();
         self.jobs.spawn(move || Message::Found(id, job(&document, &cancel)));
     }
@@ -204,11 +205,9 @@ impl Viewer {
     pub(super) fn ask_for_statistics(&mut self, range: TimeRange) {
         let id = self.id();
         let Some(session) = &mut self.session else { return };
-        if let Some((_, _, before)) = session.statistics.pending.take() {
-            before.cancel();
-        }
-        let cancel = Cancel::default();
-        session.statistics.pending = Some((id, range, cancel.clone()));
+        let awaited = Awaited::default();
+        let cancel = awaited.cancel();
+        session.statistics.pending = Some((id, range, awaited));
         let document = session.document.clone();
         self.jobs
             .spawn(move || Message::Statistics(id, range_statistics(&document, range, &cancel)));
