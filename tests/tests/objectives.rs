@@ -5,13 +5,19 @@ use underspan_engine::{Analysis, AnalysisOptions, RequestOptions, Requests};
 use underspan_import::{ImportOptions, NoProgress, import_paths};
 
 fn attainment(sample: &str, limits: &str) -> Attainment {
+    judged(sample, limits, |_, attainment| attainment)
+}
+
+/// What `read` makes of the requests and how they stand.
+fn judged<T>(sample: &str, limits: &str, read: impl FnOnce(&Requests, Attainment) -> T) -> T {
     let path = format!("{}/../sample-traces/{sample}", env!("CARGO_MANIFEST_DIR"));
     let imported = import_paths(&[path.into()], &ImportOptions::default(), &NoProgress);
     let timeline = imported.expect("a sample").timeline;
     let analysis = Analysis::of(&timeline, &AnalysisOptions::default());
     let requests = Requests::of(&timeline, &analysis, &RequestOptions::default());
     let objective = Objective::parse(limits, 99.0).expect("limits");
-    objective.attainment(&Case::of(&timeline, &analysis, &requests))
+    let attainment = objective.attainment(&Case::of(&timeline, &analysis, &requests));
+    read(&requests, attainment)
 }
 
 #[test]
@@ -32,4 +38,39 @@ fn a_limit_that_nothing_keeps_is_missed_by_all() {
     assert!(missed.n > 100);
     assert_eq!((missed.share, missed.n_missed), (Some(0.0), missed.n));
     assert_eq!(missed.by_measure, [(Measure::Ttft, Some(0.0)), (Measure::E2e, Some(1.0))]);
+}
+
+#[test]
+fn a_limit_between_tokens_judges_each_of_them_where_steps_are_known() {
+    judged("d03-prefill-interference", "itl=25ms", |requests, attainment| {
+        let served = requests.requests.iter().filter(|request| !request.chain.is_empty());
+        let longest = |request| {
+            let gaps = requests.token_gaps(request);
+            gaps.iter().map(|token| token.gap.as_ns()).max()
+        };
+        let (mut n, mut n_missed, mut n_hidden) = (0, 0, 0);
+        for request in served {
+            let Some(longest) = longest(request) else { continue };
+            n += 1;
+            let is_slow = longest > 25_000_000;
+            n_missed += usize::from(is_slow || request.is_error);
+            n_hidden +=
+                usize::from(is_slow && request.tpot.is_some_and(|t| t.as_ns() <= 25_000_000));
+        }
+        assert!(n_hidden > 1, "{n_hidden} of {n_missed} would not show in a mean");
+        let itl = attainment.itl.expect("a limit on it");
+        assert_eq!((itl.n_by_gaps, itl.n_by_mean), (n, attainment.n - n), "{attainment:?}");
+        assert_eq!(attainment.n_missed, n_missed);
+        assert!(itl.n_gaps_kept < itl.n_gaps && itl.n_gaps > 500, "{itl:?}");
+    });
+}
+
+#[test]
+fn a_mean_is_judged_where_nothing_else_is_known_and_is_said_to_be_one() {
+    let by_spans = attainment("healthy-vllm/spans.otlp.json.gz", "itl=40ms");
+    let itl = by_spans.itl.expect("a limit on it");
+    assert_eq!((itl.n_by_gaps, itl.n_by_mean), (0, by_spans.n), "{by_spans:?}");
+    assert!(by_spans.n > 100);
+    let other = attainment("healthy-vllm/spans.otlp.json.gz", "e2e=5s");
+    assert_eq!(other.itl, None, "no limit on it");
 }

@@ -33,7 +33,7 @@ pub use cohorts::{Cohort, cohorts};
 pub use cost::Cost;
 pub use detect::{detector, detectors};
 pub use detector::{Detection, Detector, Finding, Grade, Layer, Setting};
-pub use objective::{Attainment, Measure, Objective, ObjectiveError};
+pub use objective::{Attainment, ItlBasis, Measure, Objective, ObjectiveError};
 pub use quality::Quality;
 pub use replay::{NO_LANE, NO_RUN, Removal, Run, Schedule, Served, replay};
 pub use settings::Settings;

@@ -1,6 +1,7 @@
 //! Service-level objectives: how many requests met them, and how fast the error budget burns.
 
-use underspan_engine::Request;
+use underspan_engine::{Request, Requests};
+use underspan_model::tables::Rung;
 
 use crate::Case;
 
@@ -9,7 +10,9 @@ use crate::Case;
 pub enum Measure {
     /// From arrival at the server to the first token.
     Ttft,
-    /// Mean time per output token after the first: what spans tell of inter-token latency.
+    /// Between two tokens that follow each other: each such time of a request, where its steps
+    /// tell when its tokens came. Otherwise the mean, which is all that spans tell: see
+    /// [`ItlBasis`].
     Itl,
     /// The outermost span.
     E2e,
@@ -24,14 +27,50 @@ impl Measure {
             Self::E2e => "e2e",
         }
     }
+}
 
-    fn of(self, request: &Request) -> Option<u64> {
-        match self {
-            Self::Ttft => request.ttft.map(|ttft| ttft.as_ns()),
-            Self::Itl => request.tpot.map(|tpot| tpot.as_ns()),
-            Self::E2e => Some(request.duration().as_ns()),
-        }
+/// What a limit on inter-token latency was judged by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ItlBasis {
+    /// Requests whose steps are known exactly: all of their inter-token latencies have to keep it.
+    pub n_by_gaps: usize,
+    /// Requests of which only the mean time per output token after the first is known.
+    pub n_by_mean: usize,
+    /// Inter-token latencies of the former requests.
+    pub n_gaps: u64,
+    /// Of which kept the limit.
+    pub n_gaps_kept: u64,
+}
+
+impl ItlBasis {
+    /// Counts a request, and answers what of it has to keep the limit: its longest inter-token
+    /// latency, or the mean.
+    fn add(&mut self, gaps: &[u64], mean: Option<u64>, limit: u64) -> Option<u64> {
+        let Some(longest) = gaps.iter().max() else {
+            self.n_by_mean += usize::from(mean.is_some());
+            return mean;
+        };
+        self.n_by_gaps += 1;
+        self.n_gaps += gaps.len() as u64;
+        self.n_gaps_kept += gaps.iter().filter(|gap| **gap <= limit).count() as u64;
+        Some(*longest)
     }
+}
+
+/// Inter-token latencies of a request; none unless its steps are known exactly and fill its decode.
+fn exact_gaps(requests: &Requests, request: &Request) -> Vec<u64> {
+    if !matches!(request.rung, Rung::ExactHook | Rung::ExactBatch) {
+        return Vec::new();
+    }
+    let gaps: Vec<u64> =
+        requests.token_gaps(request).iter().map(|token| token.gap.as_ns()).collect();
+    let found: u64 = gaps.iter().sum();
+    let told = request
+        .tpot
+        .zip(request.tokens.output)
+        .map_or(0, |(mean, n_tokens)| mean.as_ns().saturating_mul(n_tokens.saturating_sub(1)));
+    // Where the capture lacks some of its steps, a longer one may be among them.
+    if found < told / 10 * 9 { Vec::new() } else { gaps }
 }
 
 /// Limits that requests are to keep, and how many of them have to.
@@ -57,6 +96,8 @@ pub struct Attainment {
     pub share: Option<f64>,
     /// By limit: share of requests that kept it; `None` where no request says the measure.
     pub by_measure: Vec<(Measure, Option<f64>)>,
+    /// What a limit on inter-token latency was judged by; `None` without such a limit.
+    pub itl: Option<ItlBasis>,
     /// Requests per second that kept all limits.
     pub goodput_per_s: f64,
     /// Apdex with the end-to-end limit as its threshold: satisfied within it, tolerating within
@@ -108,23 +149,33 @@ impl Objective {
 
     /// How the requests of a case stand.
     pub fn attainment(&self, case: &Case<'_>) -> Attainment {
-        let all: Vec<(&Request, Vec<Option<u64>>)> = case
-            .requests
-            .requests
-            .iter()
-            .filter(|request| !request.chain.is_empty())
+        let served = case.requests.requests.iter().filter(|request| !request.chain.is_empty());
+        let values_of = |request: &Request, itl: &mut ItlBasis| -> Vec<Option<u64>> {
+            let value = |(measure, limit): &(Measure, u64)| match measure {
+                Measure::Ttft => request.ttft.map(|ttft| ttft.as_ns()),
+                Measure::Itl => {
+                    let gaps = exact_gaps(case.requests, request);
+                    itl.add(&gaps, request.tpot.map(|mean| mean.as_ns()), *limit)
+                }
+                Measure::E2e => Some(request.duration().as_ns()),
+            };
+            self.limits.iter().map(value).collect()
+        };
+        let all: Vec<(&Request, Vec<Option<u64>>, ItlBasis)> = served
             .map(|request| {
-                (request, self.limits.iter().map(|(measure, _)| measure.of(request)).collect())
+                let mut itl = ItlBasis::default();
+                let values = values_of(request, &mut itl);
+                (request, values, itl)
             })
             .collect();
         // A limit on what this server does not say judges nothing.
         let is_said: Vec<bool> = (0..self.limits.len())
-            .map(|at| all.iter().any(|(_, values)| values[at].is_some()))
+            .map(|at| all.iter().any(|(_, values, _)| values[at].is_some()))
             .collect();
         let judges = |at: &usize| is_said[*at];
-        let known: Vec<(&Request, Vec<Option<u64>>)> = all
+        let known: Vec<(&Request, Vec<Option<u64>>, ItlBasis)> = all
             .into_iter()
-            .filter(|(_, values)| {
+            .filter(|(_, values, _)| {
                 let mut judging = (0..values.len()).filter(judges).peekable();
                 judging.peek().is_some() && judging.all(|at| values[at].is_some())
             })
@@ -134,25 +185,32 @@ impl Objective {
         let share_of = |count: usize| (n > 0).then(|| count as f64 / n as f64);
         let n_good = known
             .iter()
-            .filter(|(request, values)| {
+            .filter(|(request, values, _)| {
                 !request.is_error && (0..values.len()).filter(judges).all(|at| kept(at, values))
             })
             .count();
         let by_measure = self.limits.iter().enumerate().map(|(at, (measure, _))| {
-            let n_kept = known.iter().filter(|(_, values)| kept(at, values)).count();
+            let n_kept = known.iter().filter(|(_, values, _)| kept(at, values)).count();
             (*measure, share_of(n_kept).filter(|_| is_said[at]))
         });
-        let start = known.iter().map(|(request, _)| request.interval.start()).min();
-        let end = known.iter().map(|(request, _)| request.interval.end()).max();
+        let start = known.iter().map(|(request, ..)| request.interval.start()).min();
+        let end = known.iter().map(|(request, ..)| request.interval.end()).max();
         let window_ns =
             start.zip(end).map_or(0, |(start, end)| end.saturating_since(start).as_ns());
         let limit = self.limits.iter().find(|(measure, _)| *measure == Measure::E2e);
         let apdex = limit.filter(|_| n > 0).map(|(_, limit)| {
             let within = |most: u64| {
-                known.iter().filter(|(r, _)| !r.is_error && r.duration().as_ns() <= most).count()
+                known.iter().filter(|(r, ..)| !r.is_error && r.duration().as_ns() <= most).count()
             };
             let (satisfied, tolerating) = (within(*limit), within(limit.saturating_mul(4)));
             (satisfied as f64 + (tolerating - satisfied) as f64 / 2.0) / n as f64
+        });
+        let has_itl = self.limits.iter().any(|(measure, _)| *measure == Measure::Itl);
+        let itl = known.iter().fold(ItlBasis::default(), |sum, (.., one)| ItlBasis {
+            n_by_gaps: sum.n_by_gaps + one.n_by_gaps,
+            n_by_mean: sum.n_by_mean + one.n_by_mean,
+            n_gaps: sum.n_gaps + one.n_gaps,
+            n_gaps_kept: sum.n_gaps_kept + one.n_gaps_kept,
         });
         let share = share_of(n_good);
         let burn_rate = share.map(|share| (1.0 - share) / (1.0 - self.target));
@@ -162,6 +220,7 @@ impl Objective {
             n_missed: n - n_good,
             share,
             by_measure: by_measure.collect(),
+            itl: has_itl.then_some(itl),
             goodput_per_s: n_good as f64 / (window_ns.max(1) as f64 / 1e9),
             apdex,
             burn_rate,

@@ -34,7 +34,8 @@ pub(crate) struct AnalyzeArgs {
     #[arg(long, value_name = "PRICE", num_args = 0..=1, default_missing_value = "usual")]
     pub(crate) gpu_price: Option<String>,
 
-    /// Limits that requests are to keep: ttft=500ms,itl=50ms,e2e=5s
+    /// Limits that requests are to keep: ttft=500ms,itl=50ms,e2e=5s. itl is each time between two
+    /// tokens where the steps of a request are known, and their mean (tpot) otherwise
     #[arg(long, value_name = "LIMITS")]
     pub(crate) slo: Option<String>,
 

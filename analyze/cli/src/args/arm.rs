@@ -49,7 +49,8 @@ pub(crate) struct ArmArgs {
     #[arg(long, value_parser = parse_duration, value_name = "TIME", conflicts_with = "no_otlp")]
     pub(crate) slower_than: Option<Duration>,
 
-    /// Make a capture when too many requests of the last minute exceed a limit: ttft, itl, e2e
+    /// Make a capture when too many requests of the last minute exceed a limit: ttft, e2e, or itl,
+    /// of which spans tell the mean of a request
     #[arg(long, value_name = "LIMITS", conflicts_with = "no_otlp")]
     pub(crate) slo: Option<String>,
 

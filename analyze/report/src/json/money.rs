@@ -1,7 +1,7 @@
 //! `cost` and `slo` of `underspan analyze --format json`.
 
 use serde_json::{Value, json};
-use underspan_detectors::{Attainment, Cost};
+use underspan_detectors::{Attainment, Cost, ItlBasis, Measure};
 
 /// `cost`: amounts in the currency of the price; shares sum to `total`.
 pub(super) fn cost_value(cost: &Cost) -> Value {
@@ -28,7 +28,11 @@ pub(super) fn slo_value(attainment: &Attainment) -> Value {
         .iter()
         .zip(&attainment.by_measure)
         .map(|((measure, limit), (_, share))| {
-            json!({"measure": measure.as_str(), "limit_ns": limit, "kept": share})
+            let mut value = json!({"measure": measure.as_str(), "limit_ns": limit, "kept": share});
+            if let (Measure::Itl, Some(itl)) = (measure, &attainment.itl) {
+                value["judged_by"] = basis_value(itl);
+            }
+            value
         })
         .collect();
     json!({
@@ -41,5 +45,15 @@ pub(super) fn slo_value(attainment: &Attainment) -> Value {
         "apdex": attainment.apdex,
         "burn_rate": attainment.burn_rate,
         "budget_lasts_hours": attainment.budget_lasts_hours,
+    })
+}
+
+/// `judged_by` of a limit on inter-token latency.
+fn basis_value(itl: &ItlBasis) -> Value {
+    json!({
+        "itl": itl.n_by_gaps,
+        "tpot": itl.n_by_mean,
+        "gaps": itl.n_gaps,
+        "gaps_kept": itl.n_gaps_kept,
     })
 }

@@ -1,6 +1,6 @@
 //! What requests cost and whether they met their objectives.
 
-use underspan_detectors::{Attainment, Cost};
+use underspan_detectors::{Attainment, Cost, ItlBasis, Measure};
 use underspan_model::DurationNs;
 
 use super::percent;
@@ -50,7 +50,9 @@ pub(crate) fn slo(document: &mut Document, attainment: &Attainment) {
             match kept {
                 Some(kept) => {
                     let kept = percent(*kept);
-                    format!("{} within {limit}: {kept} of the requests.", measure.as_str())
+                    let basis = attainment.itl.as_ref().filter(|_| *measure == Measure::Itl);
+                    let basis = basis.map_or(String::new(), |itl| format!(" {}", judged_by(itl)));
+                    format!("{} within {limit}: {kept} of the requests.{basis}", measure.as_str())
                 }
                 None => {
                     format!(
@@ -78,4 +80,27 @@ pub(crate) fn slo(document: &mut Document, attainment: &Attainment) {
         percent(target),
         attainment.goodput_per_s
     ));
+}
+
+/// What a limit on inter-token latency was judged by.
+fn judged_by(itl: &ItlBasis) -> String {
+    let means = match itl.n_by_mean {
+        0 => String::new(),
+        n => format!(
+            "Of {n} requests only the mean time per output token (tpot) was judged: it is not known \
+             when each of their tokens came, and one that came late may not show."
+        ),
+    };
+    let n_gaps = itl.n_gaps;
+    let kept = percent(itl.n_gaps_kept as f64 / n_gaps.max(1) as f64);
+    match (itl.n_by_gaps, itl.n_by_mean) {
+        (0, _) => means,
+        (_, 0) => format!(
+            "Judged by each of the {n_gaps} times between their tokens, of which {kept} kept it."
+        ),
+        (n, _) => format!(
+            "{n} were judged by each of the {n_gaps} times between their tokens, of which {kept} kept \
+             it. {means}"
+        ),
+    }
 }
