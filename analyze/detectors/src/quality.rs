@@ -107,13 +107,22 @@ impl Quality {
             );
         }
         if let Some(correction) = clock.correction {
-            // Single requests can be explained; which of them were slow, and why, on a clock that
-            // was found in these very data is another matter.
-            self.reasons.push(format!(
-                "the clock of the spans is {} off; what was joined rests on an offset found in the \
-                 data themselves",
-                DurationNs::from_ns(correction.offset_ns.unsigned_abs())
-            ));
+            let off = DurationNs::from_ns(correction.offset_ns.unsigned_abs());
+            let within = DurationNs::from_ns(clock.uncertainty_ns.unwrap_or(0));
+            let told = correction.evidence.meaning();
+            if correction.is_pinned {
+                self.caveats.push(format!(
+                    "the clock of the spans is {off} off, to within {within} as told by {told}; all \
+                     times of spans were moved by that"
+                ));
+            } else {
+                // Single requests can be explained; which of them were slow, and why, on a clock
+                // that is known no better is another matter.
+                self.reasons.push(format!(
+                    "the clock of the spans is {off} off, known to no better than {within} as told by \
+                     {told}"
+                ));
+            }
         }
         if clock.n_impossible_spans as f64 > IMPOSSIBLE_MAX * n_spans as f64 && n_spans > 0 {
             self.reasons.push(format!(

@@ -44,7 +44,8 @@ impl Found {
 #[derive(Debug, Default)]
 pub(super) struct Discovery {
     pub(super) requests: Vec<Found>,
-    /// Spans that begin before the span that called them, or lie wholly outside it.
+    /// Spans that begin before the span that called them, or lie wholly outside it or the one that
+    /// names them.
     pub(super) n_impossible: u64,
     /// Traces without a span of a serving engine.
     pub(super) n_traces_without: u64,
@@ -69,17 +70,25 @@ pub(super) fn discover(timeline: &Timeline, index: &SpanIndex) -> Discovery {
     let mut found = Discovery::default();
     // A span that names several requests calls them all: it is outside of each.
     let mut n_naming: HashMap<u32, u32, FixedState> = HashMap::default();
+    let mut n_apart = 0;
     let named: Vec<Option<u32>> = tops
         .iter()
         .map(|top| {
             let id = request_id(timeline, index, *top);
             let caller = index.naming(id).filter(|_| index.parent[*top as usize] == NONE_U32)?;
             let (outer, inner) = (interval_of(timeline, caller), interval_of(timeline, *top));
-            outer.intersection(inner)?;
+            if outer.intersection(inner).is_none() {
+                n_apart += 1;
+                return None;
+            }
             *n_naming.entry(caller).or_default() += 1;
             Some(caller)
         })
         .collect();
+    // Ids are used again, so a few callers name others' requests. Where most of them do not lie
+    // around what they name, they are on another clock.
+    let n_around = named.iter().flatten().count() as u64;
+    found.n_impossible += if n_apart > n_around { n_apart } else { 0 };
     for (top, caller) in tops.iter().zip(named) {
         let mut chain = vec![*top];
         let caller = caller.filter(|caller| n_naming.get(caller) == Some(&1));

@@ -84,11 +84,11 @@ impl Requests {
     pub fn of(timeline: &Timeline, analysis: &Analysis, _options: &RequestOptions) -> Self {
         let index = SpanIndex::of(timeline);
         let mut joined = Joined::of(timeline, analysis, &index, 0);
-        if let Some((apart, uncertainty_ns)) = joined.worth_correcting() {
-            let mut moved = Joined::of(timeline, analysis, &index, apart.offset_ns);
+        if let Some((correction, uncertainty_ns)) = joined.worth_correcting() {
+            let mut moved = Joined::of(timeline, analysis, &index, correction.offset_ns);
             // An offset that leaves them apart was not the reason.
             if moved.apart.is_none() {
-                moved.clock.correct(apart, uncertainty_ns);
+                moved.clock.correct(correction, uncertainty_ns);
                 joined = moved;
             }
         }
@@ -207,7 +207,7 @@ impl Joined {
         Self { found, steps, owners, members, clock, apart }
     }
 
-    fn worth_correcting(&self) -> Option<(Apart, u64)> {
+    fn worth_correcting(&self) -> Option<(ClockCorrection, u64)> {
         let time = EngineTime::of(&self.steps, &self.owners);
         clock::worth_correcting(&self.clock, self.apart, &time)
     }
@@ -251,7 +251,9 @@ fn notes(
     }
     if clock.n_impossible_spans > 0 {
         let n = clock.n_impossible_spans;
-        notes.push(format!("{n} spans begin before the span that called them: clocks disagree"));
+        notes.push(format!(
+            "{n} spans begin before the span that called them or lie outside it: clocks disagree"
+        ));
     }
     notes
 }

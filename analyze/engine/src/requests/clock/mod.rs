@@ -31,6 +31,9 @@ const GRID_NS: i64 = 200_000;
 const NEAR_NS: i64 = 5_000_000;
 /// Instants that are looked at.
 const SAMPLES: usize = 400;
+/// An offset that is known to this part of half a median step changes no verdict: a wait or a step is
+/// told from the next by many times that.
+const PINNED: u64 = 3;
 /// Fewest instants that say anything.
 const FEWEST: usize = 20;
 /// How far the engine's stamp of scheduling a request lies from the start of the step that takes it
@@ -49,7 +52,7 @@ pub struct ClockQuality {
     /// Whether spans and device work were kept apart because the uncertainty is more than half a
     /// median step.
     pub is_refused: bool,
-    /// Spans that begin before the span that called them.
+    /// Spans that begin before the span that called them, or lie wholly outside it.
     pub n_impossible_spans: u64,
     /// The offset that was taken out; `None` when the clocks agree as they are, or nothing tells
     /// the offset well enough.
@@ -58,11 +61,10 @@ pub struct ClockQuality {
 
 impl ClockQuality {
     /// Says that an offset was taken out of clocks that were refused.
-    pub(super) fn correct(&mut self, apart: Apart, uncertainty_ns: u64) {
-        let Apart { offset_ns, evidence, .. } = apart;
+    pub(super) fn correct(&mut self, correction: ClockCorrection, uncertainty_ns: u64) {
         self.uncertainty_ns = Some(uncertainty_ns);
         self.is_refused = false;
-        self.correction = Some(ClockCorrection { offset_ns, evidence });
+        self.correction = Some(correction);
     }
 }
 
@@ -74,6 +76,9 @@ pub struct ClockCorrection {
     pub offset_ns: i64,
     /// What tells it.
     pub evidence: ClockEvidence,
+    /// Whether it is known to a sixth of a median step: what requests waited for can then be told
+    /// as if the clocks had agreed.
+    pub is_pinned: bool,
 }
 
 /// What tells how far clocks are apart.
@@ -139,15 +144,18 @@ pub(super) fn quality(
     (clock, apart)
 }
 
-/// The offset to take out of clocks that were refused: one that is known to half a median step.
+/// The offset to take out of clocks that were refused: one that is known to half a median step, and
+/// how well it is known, in nanoseconds.
 pub(super) fn worth_correcting(
     clock: &ClockQuality,
     apart: Option<Apart>,
     time: &EngineTime<'_>,
-) -> Option<(Apart, u64)> {
-    let apart = apart.filter(|_| clock.is_refused)?;
-    let uncertainty = apart.uncertainty_ns?.max(READING_NS);
-    (uncertainty <= half_step(time)?).then_some((apart, uncertainty))
+) -> Option<(ClockCorrection, u64)> {
+    let Apart { offset_ns, uncertainty_ns, evidence } = apart.filter(|_| clock.is_refused)?;
+    let (uncertainty, half) = (uncertainty_ns?.max(READING_NS), half_step(time)?);
+    let is_pinned = uncertainty <= half / PINNED;
+    let correction = ClockCorrection { offset_ns, evidence, is_pinned };
+    (uncertainty <= half).then_some((correction, uncertainty))
 }
 
 fn half_step(time: &EngineTime<'_>) -> Option<u64> {
