@@ -101,7 +101,6 @@ fn objection(row: &Row, verdict: &Verdict) -> Option<String> {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "says how many were judged")]
 fn a_wrong_clock_never_gives_a_wrong_verdict() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sample-traces");
     let text = std::fs::read_to_string(folder.join("MANIFEST.toml")).expect("the manifest");

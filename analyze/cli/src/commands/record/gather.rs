@@ -12,8 +12,9 @@ use underspan_model::{
 };
 use underspan_native::{ReadOptions, Reader, WriteOptions};
 
+use super::memory::available_bytes;
 use super::stream::{can_stream, stream};
-use super::weigh::{Way, Weight, available_bytes, way, weigh};
+use super::weigh::{Way, Weight, way, weigh};
 
 /// What became of the pieces.
 #[derive(Clone, Copy, Debug)]

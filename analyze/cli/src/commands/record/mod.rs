@@ -1,6 +1,7 @@
 //! `underspan record`.
 
 mod gather;
+mod memory;
 mod progress;
 mod stream;
 mod weigh;

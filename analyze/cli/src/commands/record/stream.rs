@@ -40,14 +40,15 @@ pub(super) fn can_stream(pieces: &Pieces) -> bool {
     pieces.captures.iter().all(|path| {
         let Ok(reader) = Reader::open(path, &ReadOptions::default()) else { return true };
         let Ok(description) = underspan_native::describe(path) else { return true };
-        let is_known = |kind: TableKind| LARGE.contains(&kind) || SMALL.contains(&kind);
         let is_list = |kind: TableKind| kind.code() >= TableKind::Source.code();
-        reader.head().is_ok_and(|head| head.info.clock == ClockDomain::Realtime)
-            && description
-                .tables
-                .iter()
-                .filter(|table| table.rows > 0)
-                .all(|table| table.kind.is_some_and(|kind| is_known(kind) || is_list(kind)))
+        let is_known = |kind: TableKind| LARGE.contains(&kind) || SMALL.contains(&kind);
+        let mut with_rows = description.tables.iter().filter(|table| table.rows > 0);
+        let mut events = with_rows.clone().filter(|table| !table.kind.is_some_and(is_list));
+        // What has no events, as the launcher's own list of problems, is on no clock.
+        let is_on_clock = events.next().is_none()
+            || reader.head().is_ok_and(|head| head.info.clock == ClockDomain::Realtime);
+        is_on_clock
+            && with_rows.all(|table| table.kind.is_some_and(|kind| is_known(kind) || is_list(kind)))
     })
 }
 
@@ -239,5 +240,12 @@ mod tests {
         write_timeline(&path, &timeline, &WriteOptions::default()).expect("writable");
         let pieces = Pieces { captures: vec![path], ..Pieces::default() };
         assert!(!can_stream(&pieces));
+
+        // The launcher's piece has problems and nothing that happened at a time.
+        let path = dir.path().join("launcher.uspan");
+        let mut timeline = Timeline::new();
+        timeline.problems.record(ProblemKind::MissingEvidence, "NVML", 1, String::new);
+        write_timeline(&path, &timeline, &WriteOptions::default()).expect("writable");
+        assert!(can_stream(&Pieces { captures: vec![path], ..Pieces::default() }));
     }
 }

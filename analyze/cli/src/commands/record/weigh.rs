@@ -65,14 +65,6 @@ pub(super) fn way(pieces: &Pieces, weight: Weight, available_bytes: u64) -> Way 
     }
 }
 
-/// Memory that the system could give away, in bytes; everything when it does not say.
-pub(super) fn available_bytes() -> u64 {
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
-    let kib = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
-    kib.map_or(u64::MAX, |kib| kib.saturating_mul(1024))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,6 +81,5 @@ mod tests {
         assert_eq!(way(&pieces(1), long, u64::MAX), Way::Move);
         let cut = Pieces { stretch: Some((0, 1)), ..pieces(1) };
         assert_eq!(way(&cut, heavy, 100 << 20), Way::Stream(120_000_000));
-        assert!(available_bytes() > 0);
     }
 }
