@@ -3,8 +3,10 @@
 //! With shorter runs, or more workers, other requests are in the queue when a worker is free: the
 //! schedule is not kept but made again, as a dynamic batcher makes it. A free worker takes what
 //! waits once there is a preferred number of requests, or once the first of them has waited as long
-//! as the batcher may hold it. How long a batch takes is the median of batches of its size, times
-//! how far the run that really ran then was off that, less what the removals take out of it.
+//! as the batcher may hold it. How long a batch takes is the median of batches of its size, less
+//! what the removals take out of those, times how far the run that really served its requests was
+//! off that; of several runs the one that is furthest off, since what stops the server stops a batch
+//! once.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +20,6 @@ const HOLD_MIN_NS: u64 = 200_000;
 /// A server to run again.
 #[derive(Debug)]
 pub(crate) struct Batching {
-    times: BatchTimes,
     n_workers: usize,
     /// Most requests that a batch may hold.
     limit: usize,
@@ -30,7 +31,7 @@ pub(crate) struct Batching {
     handover_ns: i64,
     /// In order of being ready.
     jobs: Vec<Job>,
-    /// In order of start.
+    /// By step.
     runs: Vec<Observed>,
     n_requests: usize,
     /// Latencies of the run without any removal, to compare with.
@@ -44,15 +45,16 @@ struct Job {
     ready_ns: i64,
     /// From the end of its run to its own end.
     after_ns: i64,
+    /// The step that served it.
+    step: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Observed {
-    step: usize,
-    start_ns: i64,
+    size: usize,
     length_ns: f64,
-    /// Its length over that of the median run of its size.
-    factor: f64,
+    /// Whether it took up a worker.
+    has_worker: bool,
 }
 
 impl Batching {
@@ -72,30 +74,24 @@ impl Batching {
                 arrival_ns: served.arrival_ns,
                 ready_ns: served.ready_ns,
                 after_ns: served.end_ns.saturating_sub(run.end_ns),
+                step: served.first_run as usize,
             });
         }
         if jobs.is_empty() {
             return None;
         }
         jobs.sort_by_key(|job| (job.ready_ns, job.request));
-        let runs = case
-            .worker_steps()
-            .map(|step| {
-                let length_ns = case.step_ns(step) as f64;
-                let usual = times.of_size(case.members(step).max(1) as usize).max(1.0);
-                Observed {
-                    step,
-                    start_ns: schedule.runs[step].start_ns,
-                    length_ns,
-                    factor: (length_ns / usual).clamp(0.2, 20.0),
-                }
-            })
-            .collect();
+        let runs = schedule.runs.iter().enumerate();
+        let runs = runs.map(|(step, run)| Observed {
+            size: case.members(step).max(1) as usize,
+            length_ns: case.step_ns(step) as f64,
+            has_worker: run.has_lane(),
+        });
+        let runs: Vec<Observed> = runs.collect();
         let largest = times.largest();
         let limit = case.settings.batch_limit().map_or(largest, |limit| limit as usize);
         let limit = limit.max(largest).max(1);
         let mut batching = Self {
-            times,
             n_workers: case.n_lanes().max(1),
             limit,
             enough: case.settings.preferred_batch().map_or(limit, |n| n as usize).clamp(1, limit),
@@ -180,11 +176,12 @@ impl Batching {
             .collect();
         queue.sort_by_key(|(ready, job)| (*ready, job.request));
         let mut latencies = vec![None; self.n_requests];
+        let lengths = Lengths::of(&self.runs, removals);
         // Replicas take turns.
         for replica in 0..=more {
             let own: Vec<(i64, &Job)> =
                 queue.iter().skip(replica).step_by(more + 1).copied().collect();
-            self.run_replica(&own, hold_ns, removals, &mut latencies);
+            self.run_replica(&own, hold_ns, &lengths, removals, &mut latencies);
         }
         latencies
     }
@@ -194,11 +191,12 @@ impl Batching {
         &self,
         queue: &[(i64, &Job)],
         hold_ns: i64,
+        lengths: &Lengths,
         removals: &[&Removal],
         latencies: &mut [Option<i64>],
     ) {
         let mut free = vec![i64::MIN; self.n_workers];
-        let (mut next, mut near) = (0, 0);
+        let mut next = 0;
         while next < queue.len() {
             let Some(worker) = (0..free.len()).min_by_key(|worker| free[*worker]) else { break };
             let first = queue[next].0;
@@ -208,19 +206,20 @@ impl Batching {
             let waiting = queue[next..].iter().take(self.limit);
             let batch = waiting.take_while(|(ready, _)| *ready <= start).count().max(1);
             let start = start.saturating_add(self.handover_ns);
-            while near + 1 < self.runs.len() && self.runs[near + 1].start_ns <= start {
-                near += 1;
+            let members = &queue[next..next + batch];
+            let (mut off, mut lag) = (0.0_f64, 0);
+            for (at, (_, job)) in members.iter().enumerate() {
+                if at > 0 && members[at - 1].1.step == job.step {
+                    continue;
+                }
+                off = off.max(lengths.factors[job.step]);
+                lag = lag.max(sum(removals, |r| &r.lag_ns, job.step));
             }
-            let mut length = self.times.of_size(batch);
-            let mut lag = 0;
-            if let Some(seen) = self.runs.get(near) {
-                let out = sum(removals, |r| &r.run_ns, seen.step) as f64;
-                length *= seen.factor * (1.0 - out / seen.length_ns.max(1.0)).max(0.0);
-                lag = sum(removals, |r| &r.lag_ns, seen.step).min(self.handover_ns);
-            }
+            let length = lengths.usual.of_size(batch) * off;
+            let lag = lag.min(self.handover_ns);
             let end = start.saturating_sub(lag).saturating_add(length as i64);
             free[worker] = end;
-            for (_, job) in &queue[next..next + batch] {
+            for (_, job) in members {
                 let out = sum(removals, |r| &r.after_ns, job.request);
                 let after =
                     if job.after_ns > 0 { (job.after_ns - out).max(0) } else { job.after_ns };
@@ -233,6 +232,28 @@ impl Batching {
             }
             next += batch;
         }
+    }
+}
+
+/// How long runs are with removals taken out.
+struct Lengths {
+    usual: BatchTimes,
+    /// The length of each run over the usual one of its size.
+    factors: Vec<f64>,
+}
+
+impl Lengths {
+    fn of(runs: &[Observed], removals: &[&Removal]) -> Self {
+        let left = runs.iter().enumerate().map(|(step, run)| {
+            (run.length_ns - sum(removals, |r| &r.run_ns, step) as f64).max(0.0)
+        });
+        let left: Vec<f64> = left.collect();
+        let of_workers = runs.iter().zip(&left).filter(|(run, _)| run.has_worker);
+        let usual = BatchTimes::fit(of_workers.map(|(run, length)| (run.size, *length)));
+        let factors = runs.iter().zip(&left);
+        let factors = factors
+            .map(|(run, length)| (length / usual.of_size(run.size).max(1.0)).clamp(0.0, 20.0));
+        Self { factors: factors.collect(), usual }
     }
 }
 
@@ -253,11 +274,14 @@ pub(crate) struct BatchTimes {
 
 impl BatchTimes {
     pub(crate) fn of(case: &Case<'_>) -> Self {
+        let steps = case.worker_steps();
+        Self::fit(steps.map(|step| (case.members(step).max(1) as usize, case.step_ns(step) as f64)))
+    }
+
+    /// From the size and length of runs.
+    fn fit(runs: impl Iterator<Item = (usize, f64)>) -> Self {
         let mut by_size: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
-        for step in case.worker_steps() {
-            let size = case.members(step).max(1) as usize;
-            by_size.entry(size).or_default().push(case.step_ns(step) as f64);
-        }
+        runs.for_each(|(size, length)| by_size.entry(size).or_default().push(length));
         let known = by_size.into_iter().filter_map(|(size, all)| Some((size, median(all)?)));
         Self { known: known.collect() }
     }

@@ -57,6 +57,10 @@ pub struct StepFacts {
     pub small_filled_ns: u64,
     /// What all kernels would take with no more blocks than multiprocessors.
     pub one_wave_ns: u64,
+    /// What its kernels would take if each filled all multiprocessors with one block each: their
+    /// time, less the part of the multiprocessors that had no block. All of the time where blocks
+    /// or multiprocessors are not known.
+    pub filled_ns: u64,
     /// Copies during which no kernel ran.
     pub copy_ns: u64,
     /// Of which between the device and memory that is not pinned.
@@ -259,6 +263,9 @@ impl<'a> Walk<'a> {
         let sm_count = self.sm_counts.get(item.stream as usize).copied().unwrap_or(0);
         if shape_row.grid != [0; 3] && sm_count > 0 {
             facts.one_wave_ns += duration * sm_count.min(blocks) / blocks;
+            facts.filled_ns += duration * sm_count.min(blocks) / sm_count;
+        } else {
+            facts.filled_ns += duration;
         }
         if shape_row.grid != [0; 3] && blocks * 2 < sm_count && role != Role::Collective {
             facts.small_grid_ns += duration;

@@ -3,6 +3,7 @@
 use underspan_classifier::{Dtype, Role, TensorCore};
 use underspan_engine::trace_builder::TraceBuilder;
 use underspan_engine::{Declared, KernelStats, PrecisionCensus, PrecisionVerdict, WideReason};
+use underspan_model::tables::Property;
 use underspan_model::{NONE_U32, Timeline};
 
 const BF16_GEMM: &str = "ampere_bf16_s16816gemm_bf16_128x64_ldg8_f2f_stages_32x6_tn";
@@ -82,6 +83,23 @@ fn a_router_and_a_head_in_fp32_are_legitimate() {
 }
 
 #[test]
+fn a_model_without_a_vocabulary_has_no_large_head() {
+    let with = |vocabulary: &str, wide: i64| {
+        let mut layers = vec![(BF16_GEMM, 10); 16];
+        layers.push((FP32_GEMM, wide));
+        let mut trace = run(&layers);
+        let t = trace.timeline_mut();
+        let key = t.strings.intern("declared.model.vocab_size").raw();
+        let value = t.strings.intern(vocabulary).raw();
+        t.dimensions.properties.push(Property { source: 0, key, value });
+        census(&trace.build(), Some(Dtype::Bf16)).verdict
+    };
+    assert_eq!(with("0", 90), PrecisionVerdict::Fallback);
+    assert_eq!(with("0", 15), PrecisionVerdict::AsDeclared, "a head of a few classes");
+    assert_eq!(with("32000", 90), PrecisionVerdict::AsDeclared);
+}
+
+#[test]
 fn a_narrow_matrix_vector_product_is_never_flagged() {
     let t = run(&[(BF16_GEMV, 100)]).build();
     for declared in [None, Some(Dtype::Bf16), Some(Dtype::Fp8)] {
@@ -134,11 +152,7 @@ fn a_declaration_within_the_capture_counts() {
     let t = trace.timeline_mut();
     let (key, value) =
         (t.strings.intern("declared.model.declared_dtype"), t.strings.intern("bfloat16"));
-    t.dimensions.properties.push(underspan_model::tables::Property {
-        source: 0,
-        key: key.raw(),
-        value: value.raw(),
-    });
+    t.dimensions.properties.push(Property { source: 0, key: key.raw(), value: value.raw() });
     let t = trace.build();
     assert_eq!(census(&t, None).verdict, PrecisionVerdict::Fallback);
     assert_eq!(census(&t, Some(Dtype::Fp32)).verdict, PrecisionVerdict::AsDeclared, "a flag wins");

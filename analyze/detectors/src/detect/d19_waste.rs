@@ -1,9 +1,11 @@
 //! D19: the GPU serves one request at a time although more are waiting.
 
 use super::{Growth, is_same_model};
+use crate::batching::BatchTimes;
 use crate::detector::{Detection, Detector, Finding, Grade, Layer, Setting};
 use crate::measure::{
-    largest_steps, out_of_runs, p95_share, percent, requests_in, requests_of, spans_of,
+    largest_steps, out_of_runs, p95_share, percent, ratio, requests_in, requests_of, spans_of,
+    step_time,
 };
 use crate::replay::Removal;
 use crate::{Case, ServerKind, StepFacts};
@@ -14,6 +16,13 @@ const BATCHES_FROM: f64 = 1.3;
 const WAITING_MIN: f64 = 0.2;
 /// Least share of the 95th percentile.
 const SHARE_MIN: f64 = 0.20;
+/// Most and least requests a step, on average, of a server that batches nothing and of one that
+/// batches what happens to be there.
+const ALONE_MAX: f64 = 1.01;
+const COMPANY_MIN: f64 = 1.05;
+/// Least shares of the steps and the percentile where a baseline shows that the server did batch.
+const LOST_WAITING_MIN: f64 = 0.05;
+const LOST_SHARE_MIN: f64 = 0.08;
 /// Least share of the 95th percentile of padding.
 const PADDED_SHARE_MIN: f64 = 0.05;
 /// A fixed batch counts as full from this share on.
@@ -62,10 +71,16 @@ impl Detector for Waste {
         if !can_batch {
             return Detection::MissingInput("an engine that is known to batch");
         }
-        let members: u64 = case.worker_steps().map(|step| u64::from(case.members(step))).sum();
-        let mean = members as f64 / case.worker_steps().count().max(1) as f64;
+        let mean = mean_members(case);
         let waiting = share_with_queue(case);
-        if mean >= BATCHES_FROM || waiting < WAITING_MIN {
+        // Nothing is batched now that was at this load before.
+        let batched_before = mean <= ALONE_MAX
+            && case.baseline.as_deref().is_some_and(|then| mean_members(then) >= COMPANY_MIN);
+        let (waiting_min, share_min) = match batched_before {
+            true => (LOST_WAITING_MIN, LOST_SHARE_MIN),
+            false => (WAITING_MIN, SHARE_MIN),
+        };
+        if mean >= BATCHES_FROM || waiting < waiting_min {
             return Detection::Clear(format!(
                 "steps hold {mean:.1} requests on average; {} begin while others wait",
                 percent(waiting)
@@ -76,7 +91,7 @@ impl Detector for Waste {
             (0..batched.len()).map(|at| case.wait_ns(at).saturating_sub(batched[at])).collect();
         let removal = Removal { wait_ns, ..Removal::default() };
         let share = p95_share(case, &removal);
-        if share < SHARE_MIN {
+        if share < share_min {
             return Detection::Clear(format!("batching would take {} off p95", percent(share)));
         }
         let requests = requests_of(&removal.wait_ns);
@@ -167,6 +182,12 @@ fn padded(case: &Case<'_>) -> Option<Detection> {
     })))
 }
 
+/// Requests that a step holds on average.
+fn mean_members(case: &Case<'_>) -> f64 {
+    let members: u64 = case.worker_steps().map(|step| u64::from(case.members(step))).sum();
+    members as f64 / case.worker_steps().count().max(1) as f64
+}
+
 /// Share of the steps that begin while a request is ready that is not in them.
 fn share_with_queue(case: &Case<'_>) -> f64 {
     let starts: Vec<i64> = case.schedule.runs.iter().map(|run| run.start_ns).collect();
@@ -188,6 +209,17 @@ fn share_with_queue(case: &Case<'_>) -> f64 {
     with.count() as f64 / case.worker_steps().count().max(1) as f64
 }
 
+/// How much of the GPU the kernels of one request fill, by their blocks, over the time of the steps:
+/// what they fill, the next request of a batch cannot have. Zero for engines that decode, whose
+/// kernels read weights that all requests share.
+fn fill(case: &Case<'_>) -> f64 {
+    if case.kind == ServerKind::Continuous {
+        return 0.0;
+    }
+    let sum = |of: fn(&StepFacts) -> u64| case.facts.iter().map(of).sum::<u64>();
+    ratio(sum(|f| f.filled_ns), step_time(case))
+}
+
 /// How long requests would wait if each run took all that is waiting, up to a batch.
 fn waits_when_batched(case: &Case<'_>) -> Vec<u64> {
     let requests = &case.schedule.requests;
@@ -204,17 +236,26 @@ fn waits_when_batched(case: &Case<'_>) -> Vec<u64> {
     let mut waits = vec![0; requests.len()];
     let mut free = i64::MIN;
     let mut next = 0;
+    let fill = fill(case);
+    // What batches took when the server made some.
+    let then = case.baseline.as_deref().map(BatchTimes::of).filter(|times| times.largest() > 1);
+    let stretch_of = |batch: usize| match &then {
+        Some(times) => times.of_size(batch) / times.of_size(1).max(1.0),
+        None => (1.0 + PER_REQUEST * (batch - 1) as f64).max(fill * batch as f64),
+    };
     while next < order.len() {
         let start = requests[order[next]].ready_ns.max(free);
         let queued = order[next..].iter().take(BATCH);
         let batch = queued.take_while(|at| requests[**at].ready_ns <= start).count().max(1);
         let members = &order[next..next + batch];
         let longest = members.iter().map(|at| length(*at)).max().unwrap_or(0);
-        let stretch = 1.0 + PER_REQUEST * (batch - 1) as f64;
+        let together = (longest as f64 * stretch_of(batch)) as i64;
         for at in members {
-            waits[*at] = start.saturating_sub(requests[*at].ready_ns).max(0) as u64;
+            // What its own run takes longer in company counts as waiting.
+            let waits_for = start.saturating_sub(requests[*at].ready_ns);
+            waits[*at] = (waits_for + together - length(*at)).max(0) as u64;
         }
-        free = start.saturating_add((longest as f64 * stretch) as i64);
+        free = start.saturating_add(together);
         next += batch;
     }
     waits

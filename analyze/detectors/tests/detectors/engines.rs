@@ -1,7 +1,7 @@
 //! Detectors of engines that batch, each on a small engine with its fault and on a look-alike.
 
 use crate::hand_made::engine::{Asked, Content, LONG, asked};
-use crate::hand_made::{MS, NARROW, Server, US, Work, assert_told_apart, detect};
+use crate::hand_made::{MS, NARROW, Server, US, Work, assert_told_apart, detect, with_case};
 use underspan_detectors::Detection;
 
 const N: i64 = 60;
@@ -134,4 +134,61 @@ fn d14_a_rank_that_all_others_wait_for_counts() {
     let one_rank = Server::continuous(&asked(N, 12 * MS, |_| 8), step);
     let missing = detect("D14", one_rank, None);
     assert!(matches!(missing, Detection::MissingInput(_)), "{missing:?}");
+}
+
+/// A server that batches: two milliseconds of kernels for a request and one more for each other,
+/// with what `slow` does before them. Requests come at random, 30 % slower than they are served
+/// one by one.
+fn batching(slow: impl Fn(&mut Work<'_>, &Content)) -> Server {
+    let mut random = 1_u64;
+    let mut at = 0;
+    let asked: Vec<Asked> = (0..300)
+        .map(|_| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let uniform = (random >> 11) as f64 / (1_u64 << 53) as f64;
+            at += (-(1.0 - uniform).ln() * 2.6e6) as i64;
+            Asked { at, prompt: 1, cached: 0, answer: 1 }
+        })
+        .collect();
+    Server::batching(&asked, 0, move |work, content| {
+        slow(work, content);
+        for _ in 0..content.n_members + 1 {
+            work.kernel(NARROW, MS);
+        }
+        work.sample_tokens();
+    })
+}
+
+/// Holds p95 without what a detector found to that of a server that never had it.
+fn assert_counterfactual(id: &str, faulty: Server, healthy: Server) {
+    let truth = with_case(healthy, |case| case.percentile(95)) as f64;
+    let (p95, without) = with_case(faulty, |case| {
+        let found = underspan_detectors::detector(id).expect("a detector").detect(case);
+        let Detection::Found(finding) = found else { panic!("{id}: {found:?}") };
+        let mut without = case.without(&[&finding.removal]);
+        without.sort_unstable();
+        (case.percentile(95) as f64, without[(without.len() * 95).div_ceil(100) - 1] as f64)
+    });
+    assert!(p95 > 1.25 * truth, "{id}: {p95} is not slow, against {truth}");
+    assert!((without / truth - 1.0).abs() < 0.1, "{id}: {without}, not {truth}; it was {p95}");
+}
+
+#[test]
+fn p95_without_code_that_is_loaded_now_and_then_is_that_of_a_warm_server() {
+    let cold = batching(|work, content| {
+        if content.at % 12 == 5 {
+            work.kernel(NARROW, 10 * US).call("cuModuleLoadData", 12 * MS);
+        }
+    });
+    assert_counterfactual("D15", cold, batching(|_, _| ()));
+}
+
+#[test]
+fn p95_without_a_slow_host_is_that_of_a_server_whose_batches_are_small_again() {
+    // However many requests are in a batch, the host takes six milliseconds for it.
+    let slow = batching(|work, content| {
+        let kernels = (content.n_members + 1) as i64 * MS;
+        work.kernel(NARROW, 10 * US).think((6 * MS - kernels).max(0));
+    });
+    assert_counterfactual("D6", slow, batching(|_, _| ()));
 }

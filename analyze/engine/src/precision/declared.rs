@@ -48,3 +48,15 @@ impl Declared {
         None
     }
 }
+
+/// Whether the model's card says that it has no head over a vocabulary, as encoders have none.
+pub(super) fn has_no_vocabulary(timeline: &Timeline) -> bool {
+    let text = |id: u32| timeline.strings.resolve_or_empty(StringId::from_raw(id));
+    let mut sizes = timeline
+        .dimensions
+        .properties
+        .iter()
+        .filter(|property| text(property.key) == "declared.model.vocab_size")
+        .peekable();
+    sizes.peek().is_some() && sizes.all(|size| matches!(text(size.value), "0" | "null"))
+}

@@ -3,11 +3,15 @@
 use underspan_classifier::{Dtype, KernelClass, Role, TensorCore};
 use underspan_model::{DurationNs, StringId, Timeline};
 
+use super::declared::has_no_vocabulary;
 use super::neighbours::{Neighbours, neighbours};
 use super::{ClassifiedKernel, Declared, FALLBACK_SHARE, KernelClasses, PrecisionCensus};
 
 /// Head and router run at most once while the layers' multiplies run this often.
 const OCCASIONAL: u64 = 8;
+
+/// Most of the multiplies' time that the head of a model without a vocabulary takes: a few classes.
+const SMALL_HEAD: f64 = 0.10;
 
 /// Multiplies of one kernel name in a wide type.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -184,8 +188,14 @@ pub(super) fn find(
         .map(|row| row.count)
         .max()
         .unwrap_or(0);
+    let all = kernels.iter().filter(|row| multiplies(&row.class)).map(|row| row.total);
+    let small_head = match has_no_vocabulary(timeline) {
+        true => all.sum::<DurationNs>().as_ns() as f64 * SMALL_HEAD,
+        false => f64::INFINITY,
+    };
     wide.into_iter()
         .map(|row| {
+            let may_be_head = row.total.as_ns() as f64 <= small_head;
             let around = around.get(&row.name).copied().unwrap_or_default();
             WideMultiply {
                 name: row.name,
@@ -194,7 +204,7 @@ pub(super) fn find(
                 tensor_core: row.class.tensor_core.value,
                 count: row.count,
                 total: row.total,
-                reason: reason(row, &around, limit, most_often),
+                reason: reason(row, &around, limit, if may_be_head { most_often } else { 0 }),
             }
         })
         .collect()

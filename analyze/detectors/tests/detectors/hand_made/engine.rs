@@ -23,6 +23,7 @@ pub(crate) struct Asked {
 /// What a step holds.
 pub(crate) struct Content {
     pub(crate) at: usize,
+    pub(crate) n_members: u64,
     pub(crate) n_decodes: u64,
     pub(crate) prompt_tokens: u64,
 }
@@ -68,7 +69,8 @@ impl Server {
                 now = next.at;
                 continue;
             }
-            let content = Content { at, n_decodes, prompt_tokens };
+            let n_members = members.len() as u64;
+            let content = Content { at, n_members, n_decodes, prompt_tokens };
             let end = server.step(StepKind::Mixed, now, members, |w| work(w, &content));
             running.iter_mut().for_each(|r| r.left -= 1);
             running.iter().filter(|r| r.left == 0).for_each(|r| ends[r.request] = end);
@@ -98,7 +100,8 @@ impl Server {
                 batch.push(request);
             }
             let members = batch.iter().map(|r| server.member(at, *r, 1, false)).collect();
-            let content = Content { at, n_decodes: 0, prompt_tokens: 0 };
+            let n_members = batch.len() as u64;
+            let content = Content { at, n_members, n_decodes: 0, prompt_tokens: 0 };
             let end = server.step(StepKind::Batch, start, members, |w| work(w, &content));
             batch.iter().for_each(|request| ends[*request] = end);
             (free, at) = (end + 20 * US, at + 1);

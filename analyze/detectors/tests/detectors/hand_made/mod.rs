@@ -210,6 +210,14 @@ pub(crate) fn detect(id: &str, server: Server, before: Option<Server>) -> Detect
     detector(id).expect("a detector").detect(&case)
 }
 
+/// What `look` sees of a server's capture.
+pub(crate) fn with_case<T>(server: Server, look: impl FnOnce(&Case<'_>) -> T) -> T {
+    let timeline = server.build();
+    let analysis = Analysis::of(&timeline, &AnalysisOptions::default());
+    let requests = Requests::of(&timeline, &analysis, &RequestOptions::default());
+    look(&Case::of(&timeline, &analysis, &requests))
+}
+
 /// Holds a detector to what it must find and what it must leave alone.
 pub(crate) fn assert_told_apart(id: &str, faulty: Server, healthy: Server) {
     let found = detect(id, faulty, None);
