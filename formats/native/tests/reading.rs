@@ -74,6 +74,22 @@ fn regular() -> (Timeline, Written) {
 }
 
 #[test]
+fn chunks_after_a_cancellation_are_left_out() {
+    let (timeline, written) = regular();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("regular.uspan");
+    std::fs::write(&path, &written.bytes).unwrap();
+    let reader = open(&path);
+    let n_chunks = |is_cancelled: &(dyn Fn() -> bool + Sync)| {
+        let query = RowQuery::default();
+        let rows = reader.map_rows_until::<KernelTable, _>(&query, is_cancelled, |of| of.n_rows);
+        rows.unwrap().len()
+    };
+    assert_eq!(n_chunks(&|| false), timeline.kernels.len() / 100);
+    assert_eq!(n_chunks(&|| true), 0);
+}
+
+#[test]
 fn a_time_range_touches_its_chunks_alone() {
     let (_, written) = regular();
     let mut bytes = written.bytes.clone();

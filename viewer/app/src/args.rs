@@ -153,6 +153,8 @@ pub(crate) enum Colour {
     Name,
     /// The stream or thread it ran on
     Stream,
+    /// The request it was done for
+    Request,
 }
 
 fn size(text: &str) -> Result<(f32, f32), String> {

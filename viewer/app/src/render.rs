@@ -32,6 +32,7 @@ pub(crate) fn run(args: &RenderArgs) -> Result<()> {
         Colour::Precision => ColourBy::Dtype,
         Colour::Name => ColourBy::Name,
         Colour::Stream => ColourBy::Track,
+        Colour::Request => ColourBy::Request,
     };
     write(&args.output, &document, &options)
 }

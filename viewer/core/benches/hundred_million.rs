@@ -106,7 +106,8 @@ fn queries(document: &Document) {
 /// What a user waits for: from a path to a view with bars in every row, and to one that gets no
 /// finer, with everything on the threads it runs on in a window.
 fn first_view(path: &Path, stage: &mut Stage) -> Option<Viewer> {
-    let mut viewer = Viewer::new(|| {});
+    let here = std::thread::current();
+    let mut viewer = Viewer::new(move || here.unpark());
     let began = Instant::now();
     viewer.apply(Command::Open(vec![path.to_owned()]));
     let drawn = until(stage, &mut viewer, Viewer::has_drawn_view)?;
@@ -133,7 +134,7 @@ fn until(
         if is_so(viewer) {
             return Some((began.elapsed(), longest));
         }
-        std::thread::sleep(Duration::from_millis(1));
+        std::thread::park_timeout(Duration::from_millis(1));
     }
     show("given up after", ms(PATIENCE));
     None
@@ -203,11 +204,11 @@ fn cancelling(path: &Path, viewer: &mut Viewer, stage: &mut Stage) {
 
 fn cancel(viewer: &mut Viewer, what: &str, command: Command) {
     // It is to be under way.
-    std::thread::sleep(Duration::from_millis(5));
+    std::thread::park_timeout(Duration::from_millis(5));
     let ((), took) = timed(|| {
         viewer.apply(command);
         while viewer.n_jobs() > 0 {
-            std::thread::sleep(Duration::from_micros(200));
+            std::thread::yield_now();
         }
     });
     show(what, ms(took));

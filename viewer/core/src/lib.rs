@@ -17,7 +17,7 @@ mod stage;
 mod state;
 mod timeline;
 
-pub use document::{BarCount, Document, OpenError, OpenProgress, open};
+pub use document::{BarCount, Document, OpenError, OpenOptions, OpenProgress, open, open_with};
 pub use paint::{ColourBy, Image, Rasteriser};
 pub use query::{NameStatistics, RangeStatistics};
 pub use render::{RenderOptions, render_image, render_svg};

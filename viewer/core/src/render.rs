@@ -6,11 +6,13 @@ use egui::epaint::{ClippedPrimitive, Primitive};
 use egui::{Context, FontId, RawInput, Rect, pos2, vec2};
 use rayon::prelude::*;
 
+use crate::analysis::Analyses;
 use crate::document::{Document, RowKind};
 use crate::paint::{
     CanvasInput, ColourBy, GalleyCache, Highlight, Image, MeshSink, Rasteriser, Sink, SvgSink,
     Theme, legend, paint_axis, paint_rows, use_fonts,
 };
+use crate::query::Cancel;
 use crate::timeline::{
     PlacedRow, RowChoices, RowHeights, RowTile, TimeRange, count_text, duration_text,
     missing_chunks, moment_text, place, query_row,
@@ -137,6 +139,8 @@ struct Picture<'a> {
     height: f32,
     theme: Theme,
     colour_by: ColourBy,
+    /// Whose the events are, when the colours say so.
+    analyses: Option<Analyses>,
     highlight: Highlight,
     placed: Vec<PlacedRow>,
     tiles: Vec<RowTile>,
@@ -180,6 +184,8 @@ impl<'a> Picture<'a> {
             height,
             theme: Theme::of(options.is_dark),
             colour_by: options.colour_by,
+            analyses: (options.colour_by == ColourBy::Request)
+                .then(|| Analyses::of(document, &Cancel::default())),
             highlight: Highlight { spans: options.highlight.clone(), ..Highlight::default() },
             placed,
             tiles,
@@ -202,6 +208,7 @@ impl<'a> Picture<'a> {
             tile: &|row| self.tiles.get(row),
             is_collapsed: &|_| false,
             colour_by: self.colour_by,
+            membership: self.analyses.as_ref().map(|analyses| &analyses.membership),
             highlight: &self.highlight,
             theme,
             heights: RowHeights::default(),

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use support::planted_file;
 use underspan_viewer_core::{
-    Command, Image, OpenProgress, RenderOptions, Stage, Viewer, open, render_image,
+    ColourBy, Command, Image, OpenProgress, RenderOptions, Stage, Viewer, open, render_image,
 };
 
 /// How far a colour may be off: text is smoothed a little differently on other processors.
@@ -96,4 +96,23 @@ fn a_picture_that_differs_is_told() {
     let n_pixels = dark.width * dark.height;
     assert!(dark.n_different(&light, TOLERANCE) * 2 > n_pixels, "dark is not light");
     assert_eq!(dark.n_different(&window(true, &[]), 0), 0, "the same is the same");
+}
+
+#[test]
+fn every_request_has_its_colour() {
+    let (_folder, path) = planted_file();
+    let document = open(&[path], &OpenProgress::default()).unwrap();
+    let n_colours = |colour_by| {
+        let mut options = RenderOptions::default();
+        options.colour_by = colour_by;
+        let image = render_image(&document, &options);
+        // Those of bars: text has many, each on few pixels.
+        let mut counts = std::collections::HashMap::new();
+        for pixel in image.rgb.chunks_exact(3) {
+            *counts.entry(pixel.to_vec()).or_insert(0) += 1;
+        }
+        counts.values().filter(|count| **count > 300).count()
+    };
+    // Twelve requests one after the other have the eleven colours there are.
+    assert!(n_colours(ColourBy::Request) >= n_colours(ColourBy::Role) + 6);
 }

@@ -6,7 +6,7 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 use support::{CULPRIT, SLOW_REQUEST, planted_file};
 use underspan_model::tables::TableKind;
-use underspan_viewer_core::{Command, Document, EventRef, Link, Panel, Viewer};
+use underspan_viewer_core::{ColourBy, Command, Document, EventRef, Link, Panel, Viewer};
 
 fn harness(viewer: Viewer) -> Harness<'static, Viewer> {
     let mut harness = Harness::builder()
@@ -230,6 +230,26 @@ fn a_file_that_is_cut_under_the_viewer_does_not_end_it() {
         settle(&mut harness);
     }
     assert!(harness.state().document().is_some());
+}
+
+#[test]
+fn a_kernel_leads_back_to_the_request_it_was_for() {
+    let (_folder, mut harness) = opened();
+    for command in [
+        Command::SelectRequestById(support::SLOW_REQUEST.to_owned()),
+        Command::ShowFinding(0),
+        Command::ColourBy(ColourBy::Request),
+    ] {
+        harness.state_mut().apply(command);
+        settle(&mut harness);
+    }
+    harness.get_by_label("In a step of one request:");
+    let slow = harness.state().selected_request();
+    harness.state_mut().apply(Command::SelectRequest(0));
+    settle(&mut harness);
+    harness.get_by_role_and_label(egui::accesskit::Role::Link, support::SLOW_REQUEST).click();
+    settle(&mut harness);
+    assert_eq!(harness.state().selected_request(), slow);
 }
 
 #[test]

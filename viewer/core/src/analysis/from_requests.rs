@@ -5,7 +5,7 @@ use underspan_engine::{Evidence, Part, PartKind, Request, Requests};
 use underspan_model::tables::TableKind;
 use underspan_model::{Interval, StringId, Timeline};
 
-use super::{Analyses, Culprit, PartItem, RequestItem, Shown, StepItem, Tone};
+use super::{Analyses, Culprit, Membership, PartItem, RequestItem, Shown, StepItem, Tone};
 use crate::timeline::TimeRange;
 
 impl Analyses {
@@ -26,6 +26,7 @@ impl Analyses {
                 .collect(),
             rung: has_steps.then_some(requests.rung.as_str()),
             notes,
+            membership: Membership::of(requests),
             verdict: None,
         }
     }
@@ -39,6 +40,7 @@ fn item(timeline: &Timeline, requests: &Requests, request: &Request) -> RequestI
         let step = requests.steps.get(of.step as usize)?;
         Some(StepItem {
             range: range(step.host),
+            process: step.process.raw(),
             device: step.device_interval.map(range),
             phase: of.phase.as_str(),
             own_tokens: of.own_tokens,
@@ -57,12 +59,16 @@ fn item(timeline: &Timeline, requests: &Requests, request: &Request) -> RequestI
         gpu_ns: (!steps.is_empty()).then_some(request.gpu_wall.as_ns()),
         model: timeline.strings.resolve_or_empty(model).to_owned(),
         is_error: request.is_error,
+        bar: request
+            .chain
+            .last()
+            .and_then(|row| Some((*timeline.spans.service.get(*row as usize)?, u64::from(*row)))),
         parts: request.parts.iter().map(|part| part_item(requests, part)).collect(),
         steps,
     }
 }
 
-fn range(interval: Interval) -> TimeRange {
+pub(super) fn range(interval: Interval) -> TimeRange {
     TimeRange::from_ns(interval.start().as_ns(), interval.end().as_ns())
 }
 

@@ -2,8 +2,10 @@
 
 mod findings;
 mod from_requests;
+mod membership;
 mod step_pairs;
 mod verdict;
+mod whole;
 
 use std::sync::Arc;
 
@@ -13,9 +15,11 @@ use underspan_model::tables::{Span, SpanKind, SpanStatus, TableKind};
 use underspan_model::{NONE_U32, StringId, Timeline};
 
 pub(crate) use findings::FindingItem;
+pub(crate) use membership::{Membership, Owner};
 pub(crate) use step_pairs::{StepKernel, StepPair, StepSide};
 pub(crate) use verdict::{CauseItem, VerdictItem};
 
+use self::whole::Whole;
 use crate::document::Document;
 use crate::query::Cancel;
 use crate::timeline::TimeRange;
@@ -29,8 +33,10 @@ pub(crate) struct Analyses {
     pub(crate) rung: Option<&'static str>,
     /// What could not be joined.
     pub(crate) notes: Vec<String>,
-    /// What is to blame over all requests; `None` without any, and for a capture that is not in
-    /// memory.
+    /// Which requests were in which engine step.
+    pub(crate) membership: Membership,
+    /// What is to blame over all requests; `None` without any, and for a capture that is too large
+    /// to be analyzed.
     pub(crate) verdict: Option<VerdictItem>,
 }
 
@@ -48,6 +54,8 @@ pub(crate) struct RequestItem {
     pub(crate) gpu_ns: Option<u64>,
     pub(crate) model: String,
     pub(crate) is_error: bool,
+    /// Service and row of the span that the engine served it in.
+    pub(crate) bar: Option<(u32, u64)>,
     /// Where its time went; the parts sum to its range. Empty when nothing says.
     pub(crate) parts: Vec<PartItem>,
     /// Steps it was in.
@@ -128,6 +136,8 @@ impl Tone {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct StepItem {
     pub(crate) range: TimeRange,
+    /// Process of the engine.
+    pub(crate) process: u32,
     /// When its work ran on the device.
     pub(crate) device: Option<TimeRange>,
     /// What it was doing, in a word.
@@ -140,20 +150,27 @@ pub(crate) struct StepItem {
 #[derive(Debug)]
 pub(crate) struct Comparison {
     pub(crate) before: Arc<Document>,
-    /// `None` when a capture is too large to be analyzed in memory.
-    pub(crate) diff: Option<CaptureDiff>,
+    /// In words why there is none: a capture is too large to be analyzed in memory, or damaged.
+    pub(crate) diff: Result<CaptureDiff, String>,
     /// A typical step of each kind that both have.
     pub(crate) step_pairs: Vec<StepPair>,
 }
 
 impl Analyses {
-    /// Analyzes a document; takes as long as the capture is large. Of a capture that is not in
-    /// memory only the spans are looked at.
+    /// Analyzes a document; takes as long as the capture is large. Of a capture that does not fit
+    /// in memory only the spans are looked at.
     pub(crate) fn of(document: &Document, cancel: &Cancel) -> Self {
-        let timeline = document.timeline();
-        if !document.is_in_memory() {
-            return Self { requests: requests_of_spans(timeline), ..Self::default() };
+        let whole = match Whole::of(document) {
+            Ok(whole) => whole,
+            Err(why) => {
+                let requests = requests_of_spans(document.timeline());
+                return Self { requests, notes: vec![why], ..Self::default() };
+            }
+        };
+        if cancel.is_cancelled() {
+            return Self::default();
         }
+        let timeline = &*whole;
         let analysis = Analysis::of(timeline, &AnalysisOptions::default());
         if cancel.is_cancelled() {
             return Self::default();
@@ -172,6 +189,7 @@ impl Analyses {
             read => read.and_then(Result::ok),
         };
         found.verdict = VerdictItem::of(timeline, &analysis, &requests, baseline.as_ref());
+        found.use_rows_of(document, timeline);
         found
     }
 }
@@ -179,19 +197,23 @@ impl Analyses {
 impl Comparison {
     /// Compares two documents.
     pub(crate) fn of(before: Arc<Document>, after: &Document) -> Self {
-        let both = before.events.is_in_memory() && after.events.is_in_memory();
-        let diff = both.then(|| {
-            let options = AnalysisOptions::default();
-            let (old, new) = rayon::join(
-                || Analysis::of(before.timeline(), &options),
-                || Analysis::of(after.timeline(), &options),
-            );
-            let old = Side { timeline: before.timeline(), analysis: &old };
-            let new = Side { timeline: after.timeline(), analysis: &new };
-            (CaptureDiff::of(old, new), step_pairs::step_pairs(old, new))
-        });
-        let (diff, step_pairs) = diff.unzip();
-        Self { before, diff, step_pairs: step_pairs.unwrap_or_default() }
+        match Self::changes(&before, after) {
+            Ok((diff, step_pairs)) => Self { before, diff: Ok(diff), step_pairs },
+            Err(why) => Self { before, diff: Err(why), step_pairs: Vec::new() },
+        }
+    }
+
+    fn changes(
+        before: &Document,
+        after: &Document,
+    ) -> Result<(CaptureDiff, Vec<StepPair>), String> {
+        let (old, new) = (Whole::of(before)?, Whole::of(after)?);
+        let options = AnalysisOptions::default();
+        let (of_old, of_new) =
+            rayon::join(|| Analysis::of(&old, &options), || Analysis::of(&new, &options));
+        let old = Side { timeline: &old, analysis: &of_old };
+        let new = Side { timeline: &new, analysis: &of_new };
+        Ok((CaptureDiff::of(old, new), step_pairs::step_pairs(old, new)))
     }
 }
 
@@ -237,6 +259,7 @@ fn request_of_span(timeline: &Timeline, span: &Span) -> RequestItem {
         gpu_ns: None,
         model: String::new(),
         is_error: SpanStatus::from_code(span.status) == SpanStatus::Error,
+        bar: None,
         parts: Vec::new(),
         steps: Vec::new(),
     }

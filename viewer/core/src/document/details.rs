@@ -1,11 +1,16 @@
 //! Everything that is known about one event, as pairs of name and value.
 
-use underspan_model::tables::{MemcpyKind, MemoryKind, Table, TableKind};
-use underspan_model::{ColumnRef, NONE_U32, NONE_U64, Reference, ShapeId, StringId, Timeline};
+use underspan_model::tables::{GraphNode, MemcpyKind, MemoryKind, Table, TableKind};
+use underspan_model::{
+    ColumnRef, NONE_I64, NONE_U32, NONE_U64, Reference, ShapeId, StreamId, StringId, Timeline,
+};
 
 use super::Document;
 use crate::query::Cancel;
-use crate::timeline::{TimeRange, bytes_text, count_text, duration_text};
+use crate::timeline::{TimeRange, bytes_text, count_text, duration_text, moment_text};
+
+/// Name of the fact that says which part of the model an event belongs to.
+pub(crate) const LAYER: &str = "layer";
 
 /// One line of the details.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +20,7 @@ pub(crate) struct Fact {
 }
 
 impl Fact {
-    fn new(name: impl Into<String>, value: impl Into<String>) -> Self {
+    pub(crate) fn new(name: impl Into<String>, value: impl Into<String>) -> Self {
         Self { name: name.into(), value: value.into() }
     }
 }
@@ -59,7 +64,41 @@ fn facts_of(document: &Document, table: &dyn Table, row: usize) -> Vec<Fact> {
         };
         facts.push(Fact::new(title_of(spec.name), value));
     }
+    graph_node_facts(document, table, row, &mut facts);
     facts
+}
+
+/// Where a kernel (copy, fill) that a graph replays was captured.
+fn graph_node_facts(document: &Document, table: &dyn Table, row: usize, facts: &mut Vec<Fact>) {
+    let column = |name: &str| {
+        let at = table.specs().iter().position(|spec| spec.name == name)?;
+        table.columns().get(at).copied()
+    };
+    let (Some(ColumnRef::U64(nodes)), Some(ColumnRef::U32(streams))) =
+        (column("graph_node_id"), column("stream"))
+    else {
+        return;
+    };
+    let Some((id, stream)) = nodes.get(row).zip(streams.get(row)) else { return };
+    let timeline = document.timeline();
+    let process = timeline.dimensions.process_of_stream(StreamId::from_raw(*stream)).raw();
+    let mut nodes = timeline.dimensions.graph_nodes.iter();
+    let is_it = |of: &GraphNode| of.graph_node_id == *id && of.process == process;
+    if *id == NONE_U64 {
+        return;
+    }
+    let Some(node) = nodes.find(is_it) else { return };
+    let layer = timeline.strings.resolve(StringId::from_raw(node.context));
+    if let Some(layer) = layer.filter(|layer| !layer.is_empty()) {
+        facts.push(Fact::new(LAYER, layer));
+    }
+    if node.captured_ns != NONE_I64 {
+        let at = moment_text(node.captured_ns, document.bounds().start_ns());
+        facts.push(Fact::new("captured at", at));
+    }
+    if node.step_id != NONE_U64 {
+        facts.push(Fact::new("captured in step", count_text(node.step_id)));
+    }
 }
 
 /// A column's name as a person says it: without the unit, which the value carries.
@@ -197,4 +236,37 @@ fn kernel_facts(document: &Document, shape: u32, facts: &mut Vec<Fact>) {
 
 fn with_why<T: Copy>(value: &str, fact: &underspan_classifier::Fact<T>) -> String {
     format!("{value} — {}", fact.why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use underspan_model::tables::Kernel;
+
+    #[test]
+    fn a_kernel_of_a_replay_tells_of_its_capture() {
+        let mut timeline = Timeline::new();
+        timeline.dimensions.streams.push(Default::default());
+        let process = timeline.dimensions.process_of_stream(StreamId::from_raw(0)).raw();
+        let context = timeline.strings.intern("layers.3 > attention").raw();
+        for (graph_node_id, context) in [(5, context), (6, NONE_U32)] {
+            let node = GraphNode { process, graph_node_id, context, ..GraphNode::default() };
+            timeline.dimensions.graph_nodes.push(node);
+        }
+        for (at, graph_node_id) in [5, 6, 7, NONE_U64].into_iter().enumerate() {
+            let start_ns = at as i64 * 100;
+            let kernel =
+                Kernel { start_ns, duration_ns: 50, stream: 0, graph_node_id, ..Kernel::default() };
+            timeline.kernels.push(kernel);
+        }
+        let document = Document::in_memory(Vec::new(), timeline).unwrap();
+        let layer_of = |row: u64| {
+            let range = TimeRange::from_ns(row as i64 * 100, row as i64 * 100 + 50);
+            let facts =
+                event_facts(&document, TableKind::Kernel, row, range, &Cancel::default()).unwrap();
+            facts.into_iter().find(|fact| fact.name == LAYER).map(|fact| fact.value)
+        };
+        assert_eq!(layer_of(0).as_deref(), Some("layers.3 > attention"));
+        assert_eq!([1, 2, 3].map(layer_of), [None, None, None]);
+    }
 }

@@ -40,6 +40,8 @@ pub(crate) struct InFile {
     pyramid: Pyramid,
     /// Names, lists and the small tables: everything but device and host events.
     serving: Timeline,
+    /// Memory that analyses may take; what is free decides when `None`.
+    analysis_bytes: Option<u64>,
 }
 
 /// Some rows of a table.
@@ -189,8 +191,38 @@ impl Events {
         Self::Memory(Box::new(InMemory { timeline, pyramid, ends }))
     }
 
-    pub(crate) fn in_file(reader: Reader, pyramid: Pyramid, serving: Timeline) -> Self {
-        Self::File(Box::new(InFile { reader, pyramid, serving }))
+    pub(crate) fn in_file(
+        reader: Reader,
+        pyramid: Pyramid,
+        serving: Timeline,
+        analysis_bytes: Option<u64>,
+    ) -> Self {
+        Self::File(Box::new(InFile { reader, pyramid, serving, analysis_bytes }))
+    }
+
+    /// Memory that analyses may take, in bytes; what is free decides when `None`.
+    pub(crate) fn analysis_bytes(&self) -> Option<u64> {
+        match self {
+            Self::Memory(_) => None,
+            Self::File(file) => file.analysis_bytes,
+        }
+    }
+
+    /// Reads every table of the file; a copy when they are in memory already. A damaged file is an
+    /// error in words.
+    pub(crate) fn read_whole(&self) -> Result<Timeline, String> {
+        match self {
+            Self::Memory(memory) => Ok(memory.timeline.clone()),
+            Self::File(file) => file.reader.read_timeline().map_err(|error| error.to_string()),
+        }
+    }
+
+    /// Whether rows are numbered in order of start, as in a timeline that was read.
+    pub(crate) fn is_sorted(&self, kind: TableKind) -> bool {
+        match self {
+            Self::Memory(_) => true,
+            Self::File(file) => file.reader.is_sorted(kind) == Some(true),
+        }
     }
 
     /// Names, lists and the small tables; all tables when the capture is in memory.

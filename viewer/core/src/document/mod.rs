@@ -17,10 +17,10 @@ use underspan_model::tables::TableKind;
 use underspan_native::{Pyramid, Reader, Track};
 
 pub(crate) use counters::{CounterCell, CounterSeries};
-pub(crate) use details::{Fact, event_facts};
+pub(crate) use details::{Fact, LAYER, event_facts};
 pub(crate) use events::{Events, RowBlock, track_columns};
 pub(crate) use labels::{Labels, full_name, label};
-pub use open::{OpenError, OpenProgress, open};
+pub use open::{OpenError, OpenOptions, OpenProgress, open, open_with};
 pub(crate) use row_tree::{Row, RowKind, rows_of};
 
 use crate::render::complete_tiles;
@@ -71,10 +71,11 @@ impl Document {
         reader: Reader,
         pyramid: Pyramid,
         serving: Timeline,
+        analysis_bytes: Option<u64>,
     ) -> Result<Self, OpenError> {
         let in_tracks: u64 = pyramid.tracks().map(|track| track.events).sum();
         let n_events = in_tracks + serving.counters.len() as u64;
-        Self::new(paths, Events::in_file(reader, pyramid, serving), n_events)
+        Self::new(paths, Events::in_file(reader, pyramid, serving, analysis_bytes), n_events)
     }
 
     fn new(paths: Vec<PathBuf>, events: Events, n_events: u64) -> Result<Self, OpenError> {
@@ -142,7 +143,7 @@ impl Document {
         if is_narrow { 1 } else { BLUNT_PIXELS }
     }
 
-    /// Whether all of it is in memory, so that every analysis can run.
+    /// Whether all of it is in memory; otherwise it is in a mapped file.
     pub fn is_in_memory(&self) -> bool {
         self.events.is_in_memory()
     }
@@ -166,6 +167,14 @@ impl Document {
             }
             _ => false,
         })
+    }
+
+    /// The row on which kernels ran longest.
+    pub(crate) fn busiest_device_row(&self) -> Option<usize> {
+        let kernels = self.rows.iter().enumerate().filter(|(_, row)| {
+            matches!(row.kind, RowKind::Events { table: TableKind::Kernel, .. })
+        });
+        kernels.max_by_key(|(at, row)| (row.busy_ns, std::cmp::Reverse(*at))).map(|(at, _)| at)
     }
 
     /// The names of a table that read the same as one of them: launch shapes of one kernel.

@@ -9,9 +9,22 @@ use underspan_native::{Pyramid, ReadOptions, Reader};
 
 use super::Document;
 
-/// Events of a `.uspan` file up to which all of them are held in memory, so that every analysis
-/// can run. A larger file stays mapped.
-const IN_MEMORY_EVENTS: u64 = 4_000_000;
+/// How files are opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OpenOptions {
+    /// Events of a `.uspan` file up to which all of them are held in memory, at some sixty bytes
+    /// each, so that every question is answered at once. A larger file stays mapped.
+    pub in_memory_events: u64,
+    /// Memory in bytes that analyzing a mapped file may take; half of what is free when `None`.
+    pub analysis_bytes: Option<u64>,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self { in_memory_events: 4_000_000, analysis_bytes: None }
+    }
+}
 
 /// Why nothing was opened, in words for the person who asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -98,8 +111,20 @@ impl Progress for OpenProgress {
 /// # Errors
 /// When they cannot be read, hold nothing with a time, or `progress` was told to cancel.
 pub fn open(paths: &[PathBuf], progress: &OpenProgress) -> Result<Document, OpenError> {
+    open_with(paths, progress, &OpenOptions::default())
+}
+
+/// As [`open`], with other limits.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_with(
+    paths: &[PathBuf],
+    progress: &OpenProgress,
+    options: &OpenOptions,
+) -> Result<Document, OpenError> {
     let document = match paths {
-        [path] => match open_mapped(path, progress)? {
+        [path] => match open_mapped(path, progress, options)? {
             Some(document) => document,
             None => import(paths, progress)?,
         },
@@ -120,12 +145,16 @@ fn import(paths: &[PathBuf], progress: &OpenProgress) -> Result<Document, OpenEr
 }
 
 /// Opens a `.uspan` file that is too large to be held in memory; `None` for everything else.
-fn open_mapped(path: &Path, progress: &OpenProgress) -> Result<Option<Document>, OpenError> {
+fn open_mapped(
+    path: &Path,
+    progress: &OpenProgress,
+    limits: &OpenOptions,
+) -> Result<Option<Document>, OpenError> {
     // Whatever is wrong with the file, the importer says it better.
     let Ok(reader) = Reader::open(path, &ReadOptions::default()) else { return Ok(None) };
     let pyramid = Pyramid::open(&reader).map_err(unreadable)?;
     let n_events: u64 = pyramid.tracks().map(|track| track.events).sum();
-    if n_events <= IN_MEMORY_EVENTS {
+    if n_events <= limits.in_memory_events {
         return Ok(None);
     }
     progress.check()?;
@@ -142,7 +171,8 @@ fn open_mapped(path: &Path, progress: &OpenProgress) -> Result<Option<Document>,
     let options = ReadOptions { tables: Some(small.to_vec()), ..ReadOptions::default() };
     let serving = Reader::open(path, &options).and_then(|reader| reader.read_timeline());
     let serving = serving.map_err(unreadable)?;
-    Document::in_file(vec![path.to_owned()], reader, pyramid, serving).map(Some)
+    let paths = vec![path.to_owned()];
+    Document::in_file(paths, reader, pyramid, serving, limits.analysis_bytes).map(Some)
 }
 
 fn unreadable(error: impl std::error::Error) -> OpenError {

@@ -236,7 +236,8 @@ impl Rows<'_> {
                 None => "device side".to_owned(),
             };
             for (at, title) in tracks {
-                self.track(at, format!("{thread_title} · {title}"), group);
+                // What it is first: names of threads are long.
+                self.track(at, format!("{title} · {thread_title}"), group);
             }
         }
     }
@@ -253,7 +254,12 @@ impl Rows<'_> {
                 "" => String::new(),
                 unit => format!(" [{unit}]"),
             };
-            let title = format!("{}{unit}{subject}", series.name);
+            // The labels of the only series of its name say nothing.
+            let (plain, labels) = series.name.split_at(labels_at(&series.name));
+            let n_alike =
+                counters.iter().filter(|of| of.name[..labels_at(&of.name)] == *plain).count();
+            let name = if n_alike > 1 { format!("{plain}{labels}") } else { plain.to_owned() };
+            let title = format!("{name}{unit}{subject}");
             self.rows.push(Row {
                 id: format!("counter/{}", series.track),
                 title,
@@ -275,6 +281,11 @@ impl Rows<'_> {
             device => format!(" · GPU {}", self.timeline.dimensions.device_label(device)),
         }
     }
+}
+
+/// Where the labels of a series of Prometheus begin; its length when it has none.
+fn labels_at(name: &str) -> usize {
+    name.find('{').unwrap_or(name.len())
 }
 
 fn capitalised(text: &str) -> String {

@@ -6,7 +6,8 @@ use egui::{Color32, Pos2, Rect, pos2, vec2};
 use underspan_model::tables::{StepKind, TableKind};
 
 use super::Sink;
-use super::colour::{ColourBy, Theme, cell_colour, dimmed, step_colour, text_on};
+use super::colour::{ColourBy, Theme, cell_colour, dimmed, owner_colour, step_colour, text_on};
+use crate::analysis::{Membership, Owner};
 use crate::document::{CounterCell, Document, RowKind};
 use crate::query::NameMatch;
 use crate::timeline::{DrawCell, PlacedRow, RowHeights, RowTile, TileContent, TimeRange, ticks};
@@ -72,6 +73,8 @@ pub(crate) struct CanvasInput<'a> {
     pub(crate) tile: &'a dyn Fn(usize) -> Option<&'a RowTile>,
     pub(crate) is_collapsed: &'a dyn Fn(&str) -> bool,
     pub(crate) colour_by: ColourBy,
+    /// Whose events are, when that is known.
+    pub(crate) membership: Option<&'a Membership>,
     pub(crate) highlight: &'a Highlight,
     pub(crate) theme: Theme,
     pub(crate) heights: RowHeights,
@@ -200,6 +203,7 @@ impl<S: Sink> RowPainter<'_, '_, S> {
                 continue;
             }
             let mut colour = match cell.table {
+                _ if input.colour_by == ColourBy::Request => self.owner_colour(track, cell),
                 TableKind::Step => step_colour(self.step_kind(cell)),
                 _ => cell_colour(input.document, input.colour_by, track, cell),
             };
@@ -245,6 +249,17 @@ impl<S: Sink> RowPainter<'_, '_, S> {
             (cell.table, cell.name),
             &mut || input.document.label(cell.table, cell.name),
         );
+    }
+
+    fn owner_colour(&self, track: u32, cell: &DrawCell) -> Color32 {
+        let input = self.input;
+        let key = input.document.tracks.get(track as usize).map(|track| track.key);
+        let owner = input.membership.zip(key).map(|(membership, key)| {
+            let middle = cell.start_ns.midpoint(cell.end_ns);
+            let event = (cell.table, cell.row);
+            membership.owner_of(input.document.timeline(), event, key, middle)
+        });
+        owner_colour(owner.unwrap_or(Owner::Unknown))
     }
 
     fn step_kind(&self, cell: &DrawCell) -> StepKind {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use underspan_classifier::{Dtype, Role};
 use underspan_model::tables::{MemcpyKind, StepKind, TableKind};
 
-use crate::analysis::Tone;
+use crate::analysis::{Owner, Tone};
 use crate::document::{Document, Labels};
 use crate::timeline::DrawCell;
 
@@ -21,7 +21,7 @@ const GREY: Color32 = Color32::from_rgb(0x8C, 0x93, 0x9D);
 const PALE: Color32 = Color32::from_rgb(0xB9, 0xC4, 0xD0);
 
 /// Colours for things that have no meaning of their own, such as names.
-const SERIES: [Color32; 12] = [
+const SERIES: [Color32; 11] = [
     BLUE,
     ORANGE,
     GREEN,
@@ -33,7 +33,6 @@ const SERIES: [Color32; 12] = [
     Color32::from_rgb(0x9C, 0xC9, 0x7D),
     Color32::from_rgb(0xB0, 0x8B, 0x5A),
     Color32::from_rgb(0x5F, 0xA8, 0xA0),
-    GREY,
 ];
 
 /// What the colour of a bar says.
@@ -49,11 +48,13 @@ pub enum ColourBy {
     Name,
     /// The stream or thread it ran on.
     Track,
+    /// The request it was done for.
+    Request,
 }
 
 impl ColourBy {
     /// Every choice, in the order of menus.
-    pub const ALL: [Self; 4] = [Self::Role, Self::Dtype, Self::Name, Self::Track];
+    pub const ALL: [Self; 5] = [Self::Role, Self::Dtype, Self::Name, Self::Track, Self::Request];
 
     /// What menus call it.
     pub fn title(self) -> &'static str {
@@ -62,6 +63,7 @@ impl ColourBy {
             Self::Dtype => "precision",
             Self::Name => "name",
             Self::Track => "stream",
+            Self::Request => "request",
         }
     }
 }
@@ -129,6 +131,15 @@ pub(crate) fn cell_colour(
         (ColourBy::Role, TableKind::Kernel) => role_colour(document.labels.role(cell.name)),
         (ColourBy::Dtype, TableKind::Kernel) => dtype_colour(document.labels.dtype(cell.name)),
         (_, table) => table_colour(table, cell.name),
+    }
+}
+
+/// The colour of whose an event is.
+pub(crate) fn owner_colour(owner: Owner) -> Color32 {
+    match owner {
+        Owner::One(request) => series(request),
+        Owner::Several => PALE,
+        Owner::Unknown => GREY,
     }
 }
 
@@ -272,8 +283,12 @@ pub(crate) fn legend(
                 let dtype = labels.dtype(shape);
                 put(dtype.as_str(), dtype_colour(dtype));
             }
-            ColourBy::Name | ColourBy::Track => return Vec::new(),
+            ColourBy::Name | ColourBy::Track | ColourBy::Request => break,
         }
+    }
+    if by == ColourBy::Request {
+        put("several requests", owner_colour(Owner::Several));
+        put("no request known", owner_colour(Owner::Unknown));
     }
     legend
 }

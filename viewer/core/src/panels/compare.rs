@@ -20,7 +20,7 @@ pub(super) fn compare_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Comm
     let before = &comparison.before;
     ui.horizontal_wrapped(|ui| {
         ui.strong(format!("{} → {}", before.name(), session.document.name()));
-        let Some(diff) = &comparison.diff else { return };
+        let Ok(diff) = &comparison.diff else { return };
         let [old, new] = diff.kernel_time;
         ui.label(format!(
             "kernel time {} → {}",
@@ -32,15 +32,18 @@ pub(super) fn compare_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Comm
         }
         let n_precision = diff.precision_changes().count();
         if n_precision > 0 {
-            let text = format!("{n_precision} multiplies changed precision");
+            let text = match n_precision {
+                1 => "one multiply changed its precision".to_owned(),
+                n => format!("{n} multiplies changed their precision"),
+            };
             ui.colored_label(ui.visuals().warn_fg_color, text);
         }
     });
     step_pairs_ui(ui, &comparison.step_pairs, session.step_pair, commands);
     match &comparison.diff {
-        Some(diff) => table_ui(ui, diff, commands),
-        None => {
-            ui.weak("One of the captures is too large to be compared kernel by kernel.");
+        Ok(diff) => table_ui(ui, diff, commands),
+        Err(why) => {
+            ui.weak(format!("They cannot be compared kernel by kernel. {why}"));
         }
     }
 }

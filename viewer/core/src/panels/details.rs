@@ -6,6 +6,9 @@ use crate::document::full_name;
 use crate::state::{Command, Session};
 use crate::timeline::{duration_text, moment_text};
 
+/// Requests of a step that are named.
+const MOST_MEMBERS: usize = 12;
+
 pub(super) fn details_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
     let Some(event) = session.event else {
         ui.weak("Click an event in the timeline to see what it was, what launched it, and in which precision it ran.");
@@ -32,6 +35,7 @@ pub(super) fn details_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Comm
                 }
             }
         });
+        members_ui(ui, session, commands);
         ui.separator();
         match &session.details {
             None => {
@@ -74,6 +78,33 @@ pub(super) fn details_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Comm
                     }
                 });
             }
+        }
+    });
+}
+
+/// The requests that the engine step was for, in which the event ran.
+fn members_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
+    let (Some(event), Some(analyses)) = (session.event, &session.analyses) else { return };
+    let Some(table) = event.kind() else { return };
+    let timeline = session.document.timeline();
+    let middle = event.start_ns.midpoint(event.end_ns);
+    let Some(step) = analyses.membership.step_of(timeline, table, event.key, middle) else {
+        return;
+    };
+    ui.horizontal_wrapped(|ui| {
+        match step.members.len() {
+            1 => ui.label("In a step of one request:"),
+            n => ui.label(format!("In a step of {n} requests:")),
+        };
+        for member in step.members.iter().take(MOST_MEMBERS) {
+            let Some(request) = analyses.requests.get(*member as usize) else { continue };
+            let id: String = request.id.chars().take(16).collect();
+            if ui.link(id).on_hover_text(&request.id).clicked() {
+                commands.push(Command::SelectRequest(*member as usize));
+            }
+        }
+        if step.members.len() > MOST_MEMBERS {
+            ui.label(format!("and {} more", step.members.len() - MOST_MEMBERS));
         }
     });
 }

@@ -26,13 +26,13 @@ impl Default for Layout {
         let why = tabs(&[Panel::Verdict]);
         let details = tabs(&[Panel::Details]);
         let centre =
-            split(&mut tiles, egui_tiles::LinearDir::Vertical, &[(timeline, 2.6), (below, 1.0)]);
+            split(&mut tiles, egui_tiles::LinearDir::Vertical, &[(timeline, 4.0), (below, 1.0)]);
         let right =
-            split(&mut tiles, egui_tiles::LinearDir::Vertical, &[(why, 1.0), (details, 1.0)]);
+            split(&mut tiles, egui_tiles::LinearDir::Vertical, &[(why, 1.2), (details, 1.0)]);
         let root = split(
             &mut tiles,
             egui_tiles::LinearDir::Horizontal,
-            &[(requests, 0.9), (centre, 3.2), (right, 1.0)],
+            &[(requests, 0.95), (centre, 3.3), (right, 1.0)],
         );
         Self { tree: Tree::new(egui::Id::unique("panels"), root, tiles) }
     }

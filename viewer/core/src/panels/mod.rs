@@ -1,5 +1,6 @@
 //! The panels, and how they are docked.
 
+mod arrows;
 mod compare;
 mod details;
 mod dialogs;

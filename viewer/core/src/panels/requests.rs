@@ -18,7 +18,11 @@ pub(super) fn requests_ui(ui: &mut Ui, session: &mut Session, commands: &mut Vec
     if analyses.requests.is_empty() {
         ui.weak("No request is known: the capture has no request spans.");
         ui.weak("Open the spans of the same time with it (OTLP, Jaeger, SigNoz, Triton …): files are joined.");
+        notes_ui(ui, &analyses.notes);
         return;
+    }
+    if analyses.verdict.is_none() {
+        notes_ui(ui, &analyses.notes);
     }
     percentiles_ui(ui, &analyses.requests, commands);
     histogram_ui(ui, session, &analyses.requests, commands);
@@ -42,6 +46,14 @@ pub(super) fn requests_ui(ui: &mut Ui, session: &mut Session, commands: &mut Vec
     session.shown_request = session.requests.selected;
 }
 
+/// What could not be analyzed or joined.
+fn notes_ui(ui: &mut Ui, notes: &[String]) {
+    for note in notes {
+        ui.add_space(4.0);
+        ui.colored_label(ui.visuals().warn_fg_color, note);
+    }
+}
+
 fn sorted_lengths(requests: &[RequestItem]) -> Vec<u64> {
     let mut lengths: Vec<u64> = requests.iter().map(|request| request.range.len_ns()).collect();
     lengths.sort_unstable();
@@ -59,7 +71,8 @@ fn percentiles_ui(ui: &mut Ui, requests: &[RequestItem], commands: &mut Vec<Comm
             let Some(length) = lengths.get(rank).copied() else { continue };
             let longest = lengths.last().copied().unwrap_or(u64::MAX);
             if ui
-                .link(format!("{name} {}", duration_text(length)))
+                // Its parts stay on one line.
+                .link(format!("{name} {}", duration_text(length)).replace(' ', "\u{a0}"))
                 .on_hover_text("Show only the requests that took at least so long")
                 .clicked()
             {
@@ -158,8 +171,8 @@ fn table_ui(ui: &mut Ui, session: &Session, requests: &[RequestItem], commands: 
             .striped(true)
             .auto_shrink(false)
             .sense(Sense::click())
-            .column(Column::initial(96.0).at_least(50.0).clip(true).resizable(true))
-            .columns(Column::initial(60.0).clip(true), columns.len() - 1);
+            .column(Column::initial(84.0).at_least(50.0).clip(true).resizable(true))
+            .columns(Column::initial(56.0).clip(true), columns.len() - 1);
         if let Some(at) = selected.filter(|_| is_new) {
             table = table.scroll_to_row(at, None);
         }

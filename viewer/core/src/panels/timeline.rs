@@ -7,14 +7,13 @@ use egui::{
     Align2, Color32, FontId, Modifiers, Pos2, Rect, Response, Sense, Shape, Ui, UiBuilder, pos2,
     vec2,
 };
-use underspan_model::tables::TableKind;
 
-use super::{minimap, titles};
+use super::{arrows, minimap, titles};
 use crate::document::{RowKind, full_name};
 use crate::paint::{
     CanvasInput, GalleyCache, MeshSink, Theme, font_texture_size, paint_axis, paint_rows,
 };
-use crate::state::{Command, EventRef, Session};
+use crate::state::{Command, EventRef, Reveal, Session};
 use crate::timeline::{
     DrawCell, PlacedRow, RowHeights, TimeRange, count_text, duration_text, moment_text,
 };
@@ -56,12 +55,16 @@ pub(super) fn timeline_ui(
     let placed = session.placed();
     let pinned_height = placed.iter().filter(|row| row.is_pinned).map(|row| row.height).sum();
     let content = placed.last().map_or(0.0, |row| row.top + row.height);
-    if let Some((row, n_frames)) = session.reveal.take() {
+    if let Some(Reveal { row, n_frames, is_from_top }) = session.reveal.take() {
+        if is_from_top {
+            session.scroll = 0.0;
+        }
         scroll_to(session, &placed, row, canvas.height(), pinned_height);
         // Rows above it may grow once their tiles are there: then it is scrolled to again.
         let is_settled = n_frames >= 2 && session.tiles_generation == session.generation;
         if !is_settled {
-            session.reveal = Some((row, n_frames.saturating_add(1)));
+            let n_frames = n_frames.saturating_add(1);
+            session.reveal = Some(Reveal { row, n_frames, is_from_top });
             if n_frames < 2 {
                 ui.ctx().request_repaint();
             }
@@ -89,6 +92,7 @@ pub(super) fn timeline_ui(
         tile: &tile,
         is_collapsed: &is_collapsed,
         colour_by: session.colour_by,
+        membership: session.analyses.as_ref().map(|analyses| &analyses.membership),
         highlight: &highlight,
         theme: context.theme,
         heights: RowHeights::default(),
@@ -157,7 +161,7 @@ fn mesh_key(ui: &Ui, session: &Session, area: Rect, placed: &[PlacedRow], is_dar
         (row.row, bits(row.top), bits(row.height), row.is_pinned).hash(&mut hasher);
     }
     (session.tiles_version, session.generation, is_dark).hash(&mut hasher);
-    session.colour_by.title().hash(&mut hasher);
+    (session.colour_by.title(), session.analyses.is_some()).hash(&mut hasher);
     session.event.map(|event| (event.table, event.row)).hash(&mut hasher);
     (session.requests.selected, &session.search.text).hash(&mut hasher);
     (font_texture_size(ui.ctx()), bits(ui.ctx().pixels_per_point())).hash(&mut hasher);
@@ -429,7 +433,7 @@ fn overlays(
             );
         }
     }
-    arrow(painter, input, session);
+    arrows::arrows(painter, input, session);
     if let Some(at) = response.hover_pos() {
         counter_value(painter, input, at);
         line(at.x, axis.bottom(), theme.weak_text.gamma_multiply(0.6));
@@ -466,40 +470,4 @@ fn label(painter: &egui::Painter, centre: Pos2, text: &str, theme: Theme, canvas
     let plate = Rect::from_center_size(centre, galley.size() + vec2(8.0, 2.0));
     painter.rect_filled(plate, 3.0, theme.group);
     painter.galley(centre - half, galley, theme.text);
-}
-
-/// From the launching call to the work, when both are in sight.
-fn arrow(painter: &egui::Painter, input: &CanvasInput<'_>, session: &Session) {
-    let details = session.details.as_ref().and_then(|details| details.as_ref().ok());
-    let (Some(event), Some(partner)) = (session.event, details.and_then(|of| of.partner)) else {
-        return;
-    };
-    let (call, work) = match event.kind() {
-        Some(TableKind::ApiCall) => (event, partner),
-        _ => (partner, event),
-    };
-    let centre = |event: &EventRef, at_ns: i64| {
-        let row = input.document.row_of(event.kind()?, event.key)?;
-        let placed = input.placed.iter().find(|of| of.row == row)?;
-        let rect = input.row_rect(placed)?;
-        let tile = (input.tile)(row)?;
-        let cell = tile.cells().iter().find(|cell| cell.row == Some(event.row));
-        let y = match cell {
-            Some(cell) => input.cell_rect(rect, cell, false).center().y,
-            None => rect.top() + input.heights.lane / 2.0,
-        };
-        let x = input.view.fraction_of(at_ns) * f64::from(input.area.width());
-        let is_near = (-2000.0..f64::from(input.area.width()) + 2000.0).contains(&x);
-        is_near.then(|| pos2(input.area.left() + x as f32, y))
-    };
-    let (Some(from), Some(to)) = (centre(&call, call.start_ns), centre(&work, work.start_ns))
-    else {
-        return;
-    };
-    let colour = input.theme.selection;
-    painter.line_segment([from, to], egui::Stroke::new(1.5, colour));
-    let along = (to - from).normalized();
-    let (back, wing) = (to - along * 8.0, along.rot90() * 3.5);
-    let head = vec![to, back + wing, back - wing];
-    painter.add(Shape::convex_polygon(head, colour, egui::Stroke::NONE));
 }

@@ -155,6 +155,8 @@ fn number_text(value: f64) -> String {
     };
     if scaled.fract() == 0.0 || scaled.abs() >= 100.0 {
         format!("{scaled:.0}{unit}")
+    } else if size < 0.1 {
+        format!("{scaled:.2e}")
     } else {
         format!("{scaled:.2}{unit}")
     }

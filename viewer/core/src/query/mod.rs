@@ -1,5 +1,6 @@
 //! Questions about a document that take longer than a frame: asked on worker threads.
 
+mod around;
 mod find;
 mod launch;
 mod names;
@@ -8,6 +9,7 @@ mod statistics;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+pub(crate) use around::annotations_around;
 pub(crate) use find::{Direction, Wanted, culprit_in, event_at, find_event, longest_in};
 pub(crate) use launch::launch_partner;
 pub(crate) use names::{NameMatch, matching_names, pattern_regex};

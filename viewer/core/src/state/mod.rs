@@ -17,6 +17,6 @@ pub use event_ref::EventRef;
 pub(crate) use history::History;
 pub use link::Link;
 pub use notes::Note;
-pub(crate) use session::Session;
+pub(crate) use session::{Reveal, Session};
 pub use settings::Settings;
 pub use viewer::{Effect, Viewer};

@@ -94,6 +94,7 @@ mod tests {
 
     fn request(id: &str, start: i64, len: i64, ttft_ns: Option<u64>) -> RequestItem {
         RequestItem {
+            bar: None,
             id: id.to_owned(),
             trace_id: None,
             span_id: None,

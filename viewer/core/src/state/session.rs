@@ -45,6 +45,17 @@ pub(crate) struct StatisticsState {
     pub(crate) pending: Option<(u64, TimeRange, Awaited)>,
 }
 
+/// A row to be scrolled into sight.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reveal {
+    pub(crate) row: usize,
+    /// For how many frames it has been.
+    pub(crate) n_frames: u8,
+    /// Whether to scroll no further than is needed from the top, so that what stands above the row
+    /// is seen with it.
+    pub(crate) is_from_top: bool,
+}
+
 /// One open capture and what the user does with it.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -88,8 +99,8 @@ pub(crate) struct Session {
     pub(crate) detailing: Awaited,
     /// A look for an event that is under way.
     pub(crate) finding: Option<(u64, Awaited)>,
-    /// Row to be scrolled into sight, and for how many frames it has been.
-    pub(crate) reveal: Option<(usize, u8)>,
+    /// Row to be scrolled into sight.
+    pub(crate) reveal: Option<Reveal>,
     /// The request whose tiles came last.
     pub(crate) tiles_generation: u64,
     /// Whether nothing finer follows of what was asked for last.
@@ -361,6 +372,6 @@ impl Session {
         if is_filtered {
             self.row_filter.clear();
         }
-        self.reveal = Some((at, 0));
+        self.reveal = Some(Reveal { row: at, n_frames: 0, is_from_top: false });
     }
 }

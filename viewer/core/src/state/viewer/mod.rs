@@ -183,6 +183,12 @@ impl Viewer {
         self.session.as_ref()?.statistics.result.as_ref()
     }
 
+    /// What could not be analyzed or joined, in words.
+    pub fn analysis_notes(&self) -> &[String] {
+        let analyses = self.session.as_ref().and_then(|session| session.analyses.as_ref());
+        analyses.map_or(&[], |analyses| &analyses.notes)
+    }
+
     /// What the error panel says; `None` when there is no error.
     pub fn trouble_text(&self) -> Option<String> {
         self.trouble.as_ref().map(|of| format!("{}: {}", of.title, of.what))

@@ -4,10 +4,10 @@ use underspan_model::tables::TableKind;
 
 use super::Viewer;
 use crate::analysis::{Culprit, FindingItem, Shown};
-use crate::document::{Document, event_facts};
+use crate::document::{Document, Fact, LAYER, event_facts};
 use crate::query::{
-    Awaited, Cancel, Direction, NameMatch, Wanted, culprit_in, event_at, find_event,
-    launch_partner, matching_names, range_statistics,
+    Awaited, Cancel, Direction, NameMatch, Wanted, annotations_around, culprit_in, event_at,
+    find_event, launch_partner, matching_names, range_statistics,
 };
 use crate::state::jobs::{EventDetails, Message};
 use crate::state::session::Search;
@@ -38,8 +38,17 @@ impl Viewer {
                 event.range(),
                 &cancel,
             )
-            .and_then(|facts| {
+            .and_then(|mut facts| {
                 let partner = launch_partner(&document, &event, &cancel)?;
+                let call = partner.filter(|of| of.kind() == Some(TableKind::ApiCall));
+                // What was around the launch of a graph says nothing of the layers in it.
+                let is_known = facts.iter().any(|fact| fact.name == LAYER);
+                if let Some(call) = call.filter(|_| !is_known)
+                    && let Some(layer) =
+                        annotations_around(&document, call.key, call.start_ns, &cancel)?
+                {
+                    facts.push(Fact::new(LAYER, layer));
+                }
                 Ok(EventDetails { facts, partner })
             });
             Message::Details(event, details)
@@ -57,6 +66,10 @@ impl Viewer {
         session.requests.selected = Some(at);
         session.refresh_highlight();
         session.view = range.padded(0.08);
+        session.reveal_row(session.document.busiest_device_row());
+        if let Some(reveal) = &mut session.reveal {
+            reveal.is_from_top = true;
+        }
         self.layout.show(Panel::Verdict);
     }
 
