@@ -147,14 +147,22 @@ impl Dimensions {
         CounterTrackId::from_raw(id)
     }
 
-    /// What a report calls a device: its ordinal, with its source in front where two sources
-    /// each have a device of that ordinal.
+    /// What a report calls a device: its ordinal, with its source in front where work ran on the
+    /// devices of that ordinal of two sources. One that was only sampled (by NVML, say) is taken
+    /// for the device that work ran on.
     pub fn device_label(&self, id: DeviceId) -> String {
         let Some(device) = self.devices.get(id.index()) else { return "?".to_owned() };
-        let is_shared = self.devices.ordinal.iter().filter(|o| **o == device.ordinal).count() > 1;
-        match (is_shared, device.source) {
-            (true, source) => format!("{source}:{}", device.ordinal),
-            (false, _) => device.ordinal.to_string(),
+        let has_work = |at: &u32| {
+            let ordinal = self.devices.ordinal.get(*at as usize);
+            ordinal == Some(&device.ordinal)
+        };
+        let mut with_work: Vec<u32> =
+            self.streams.device.iter().copied().filter(has_work).collect();
+        with_work.sort_unstable();
+        with_work.dedup();
+        match with_work.len() {
+            ..2 => device.ordinal.to_string(),
+            _ => format!("{}:{}", device.source, device.ordinal),
         }
     }
 

@@ -226,8 +226,12 @@ fn found(case: &Case<'_>, removal: Removal, summary: String, grade: Grade) -> De
         removal,
         grade,
         counter_evidence: vec![
-            "Without the model's card the least possible time of its multiplies is not known."
-                .to_owned(),
+            if case.settings.number("model.parameters").is_some() {
+                "Other kernels, or a narrower type, may run the same model faster."
+            } else {
+                "Without the model's card the least possible time of its multiplies is not known."
+            }
+            .to_owned(),
         ],
         remedy: match grade {
             // What is as large as it was declared to be needs no remedy.

@@ -18,7 +18,12 @@ pub(crate) fn capture(document: &mut Document, timeline: &Timeline, summary: &Ca
         bounds.map_or(DurationNs::ZERO, |(first, last)| DurationNs::from_ns(first.abs_diff(last)));
     let ranks = timeline.dimensions.processes.rank.iter().filter(|r| **r != NONE_U32).count();
     let mut facts = vec![
-        summary.format.clone(),
+        summary
+            .format
+            .split('+')
+            .map(|format| format.replace('_', " "))
+            .collect::<Vec<_>>()
+            .join(", "),
         format!("{length} long"),
         counted(summary.event_count, "event"),
         counted(summary.devices.len() as u64, "device"),
