@@ -46,8 +46,8 @@ pub(super) fn infer(time: &EngineTime<'_>, found: &[Found], of_request: &mut [Ve
         .collect();
     // Spans that tell of tokens are those of engines that iterate; others have ranges of their own.
     let tells_tokens = |at: &u32| {
-        found[*at as usize].facts.ttft_ns.is_some()
-            && found[*at as usize].facts.prefill_ns.is_some()
+        let facts = &found[*at as usize].facts;
+        facts.ttft_ns.is_some() || facts.output_tokens.is_some()
     };
     let iterates = open.iter().any(tells_tokens);
     let (ranges, serial): (Vec<&Engine>, Vec<&Engine>) = engines.into_iter().partition(|engine| {
@@ -64,9 +64,11 @@ pub(super) fn infer(time: &EngineTime<'_>, found: &[Found], of_request: &mut [Ve
             give_ranges(time, engine, found, &owners, of_request);
         }
     }
+    let serial: Vec<Timetable<'_>> =
+        serial.into_iter().map(|engine| Timetable::of(time, engine)).collect();
     for at in open.into_iter().filter(tells_tokens) {
         let request = &found[at as usize];
-        let fits = serial.iter().filter_map(|engine| fit(time, engine, request));
+        let fits = serial.iter().filter_map(|table| fit(time, table, request));
         if let Some(best) = fits.min_by_key(|fit| fit.misfit) {
             of_request[at as usize] = best.memberships(time, request);
         }
@@ -167,8 +169,43 @@ fn give_ranges(
     }
 }
 
+/// The steps of an engine, and which of them decode: a request that has its first token is in
+/// those only. Engines that compute prompts apart from the rest (SGLang, without mixed chunks) have
+/// others in between, in which it waits.
+struct Timetable<'a> {
+    engine: &'a Engine,
+    /// Places of the steps that may decode.
+    decodes: Vec<usize>,
+}
+
+impl<'a> Timetable<'a> {
+    fn of(time: &EngineTime<'_>, engine: &'a Engine) -> Self {
+        let may_decode = |place: &usize| {
+            let step = engine.steps[*place] as usize;
+            time.steps.steps[step].label.generation_requests != Some(0)
+        };
+        Self { engine, decodes: (0..engine.steps.len()).filter(may_decode).collect() }
+    }
+
+    /// The place that is `n` steps of decode after a place; beyond all for a step that is not in
+    /// the capture.
+    fn decoded_after(&self, place: usize, n: usize) -> usize {
+        let next = self.decodes.partition_point(|decode| *decode <= place);
+        match n {
+            0 => place,
+            n => self.decodes.get(next + n - 1).copied().unwrap_or(self.engine.steps.len()),
+        }
+    }
+
+    /// The place that is `n` steps of decode before a place; `None` when it is not in the capture.
+    fn decoded_before(&self, place: usize, n: usize) -> Option<usize> {
+        let next = self.decodes.partition_point(|decode| *decode <= place);
+        self.decodes.get(next.checked_sub(n + 1)?).copied()
+    }
+}
+
 /// Steps that may be those of a request.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 struct Fit<'a> {
     engine: &'a Engine,
     /// Places of the first step, of the one that made the first token, and of the last.
@@ -180,12 +217,14 @@ struct Fit<'a> {
 }
 
 /// The best fit of a request to the steps of an engine; `None` when it cannot be in any.
-fn fit<'a>(time: &EngineTime<'_>, engine: &'a Engine, found: &Found) -> Option<Fit<'a>> {
+fn fit<'a>(time: &EngineTime<'_>, table: &Timetable<'a>, found: &Found) -> Option<Fit<'a>> {
+    let engine = table.engine;
     let facts = &found.facts;
     let start = found.serving.start().as_ns();
     let queue = facts.queue_ns.unwrap_or(0);
-    let ttft = facts.ttft_ns?;
-    let prefill = facts.prefill_ns?;
+    let (Some(ttft), Some(prefill)) = (facts.ttft_ns, facts.prefill_ns) else {
+        return by_tokens(time, table, found);
+    };
     let decode = facts.decode_ns.unwrap_or(0);
     let n_output = usize::try_from(facts.output_tokens.unwrap_or(0)).ok()?;
     let steps = &engine.steps;
@@ -198,8 +237,7 @@ fn fit<'a>(time: &EngineTime<'_>, engine: &'a Engine, found: &Found) -> Option<F
         let host = time.steps.steps[*step as usize].host;
         host.start().as_ns() < earliest.saturating_sub(STAMP_NS)
     });
-    let has_prompt =
-        |place: usize| time.steps.steps[steps[place] as usize].label.context_requests != Some(0);
+    let has_prompt = |place: usize| may_hold_prompt(time, steps[place]);
     let mut best: Option<Fit<'_>> = None;
     for first in (from..steps.len()).take(TRY_LIMIT) {
         let scheduled = host_start(first);
@@ -220,7 +258,7 @@ fn fit<'a>(time: &EngineTime<'_>, engine: &'a Engine, found: &Found) -> Option<F
             }
             let made = window(token).1;
             let of_prefill = made.saturating_sub(scheduled).abs_diff(prefill);
-            let last = token + n_output.saturating_sub(1);
+            let last = table.decoded_after(token, n_output.saturating_sub(1));
             let of_decode = match steps.get(last) {
                 Some(step) => time.window(*step).1.saturating_sub(made).abs_diff(decode),
                 // Cut off by the end of the capture.
@@ -241,6 +279,68 @@ fn fit<'a>(time: &EngineTime<'_>, engine: &'a Engine, found: &Found) -> Option<F
         // It began before the capture, or was put out of the batch: by time alone.
         _ => by_time(time, engine, found, (latest, ttft, decode)),
     }
+}
+
+/// Whether a step may compute a prompt.
+fn may_hold_prompt(time: &EngineTime<'_>, step: u32) -> bool {
+    time.steps.steps[step as usize].label.context_requests != Some(0)
+}
+
+/// Where the span does not say how long the prompt took: by the end of the request, which its last
+/// step ends shortly before, by how many tokens it has, each of which took a step, and by when the
+/// first one came.
+fn by_tokens<'a>(time: &EngineTime<'_>, table: &Timetable<'a>, found: &Found) -> Option<Fit<'a>> {
+    let engine = table.engine;
+    let steps = &engine.steps;
+    let (start, end) = (found.serving.start().as_ns(), found.serving.end().as_ns());
+    let window = |place: usize| time.window(steps[place]);
+    let n_output = found.facts.output_tokens.and_then(|n| usize::try_from(n).ok());
+    let after_first = n_output.map(|n| n.saturating_sub(1));
+    let ended = steps.partition_point(|step| time.window(*step).1 <= end);
+    // The last step in which it may have been, if the capture reaches that far.
+    let last_seen = table.decodes.partition_point(|place| *place < ended).checked_sub(1);
+    let by_end = last_seen.map(|at| table.decodes[at]);
+    let token = match (found.facts.ttft_ns, by_end, after_first) {
+        (Some(ttft), ..) => {
+            let made = start.saturating_add(ttft);
+            let ended = steps.partition_point(|step| time.window(*step).1 <= made);
+            (0..ended).rev().take(CHUNK_LIMIT).find(|place| may_hold_prompt(time, steps[*place]))?
+        }
+        (None, Some(last), Some(n)) => {
+            let from = if n == 0 { ended } else { table.decoded_before(last, n - 1)? };
+            (0..from).rev().take(CHUNK_LIMIT).find(|place| may_hold_prompt(time, steps[*place]))?
+        }
+        _ => return None,
+    };
+    let last = after_first.map_or(by_end?, |n| table.decoded_after(token, n));
+    // Not before it came, and not after it had been answered.
+    let is_its = window(token).1 > start && last >= token;
+    let last = last.min(ended.saturating_sub(1)).min(steps.len() - 1).max(token);
+    let first = first_chunk(time, engine, found, token);
+    is_its.then_some(Fit { engine, first, token, last, misfit: u64::MAX - 1 })
+}
+
+/// The step of the first chunk of a prompt that is longer than the last one's step could compute.
+fn first_chunk(time: &EngineTime<'_>, engine: &Engine, found: &Found, token: usize) -> usize {
+    let facts = &found.facts;
+    let cached = facts.cached_tokens.unwrap_or(0).max(0);
+    let needed = facts.prompt_tokens.unwrap_or(0).saturating_sub(cached).max(0) as u64;
+    let tokens = |place: usize| {
+        time.steps.steps[engine.steps[place] as usize].label.context_tokens.unwrap_or(u64::MAX)
+    };
+    let start = found.serving.start().as_ns();
+    let mut first = token;
+    let mut computed = tokens(token);
+    while computed < needed && token - first < CHUNK_LIMIT {
+        let Some(before) = first.checked_sub(1) else { break };
+        let step = engine.steps[before];
+        if time.window(step).1 <= start || !may_hold_prompt(time, step) {
+            break;
+        }
+        computed = computed.saturating_add(tokens(before));
+        first = before;
+    }
+    first
 }
 
 /// The steps between being scheduled and the last token, by the clock.
@@ -272,10 +372,14 @@ impl Fit<'_> {
             found.serving.start().as_ns().saturating_add(token) < start
         };
         (self.first..=self.last)
-            .map(|place| {
+            .filter_map(|place| {
                 let step = self.engine.steps[place];
                 let label = &time.steps.steps[step as usize].label;
                 let is_prefill = place <= self.token && !began_before;
+                if !is_prefill && label.generation_requests == Some(0) {
+                    // Only prompts of others: it waited.
+                    return None;
+                }
                 let alone = label.context_requests == Some(1);
                 let own = if is_prefill {
                     label.context_tokens.filter(|_| alone).and_then(|n| u32::try_from(n).ok())
@@ -283,14 +387,14 @@ impl Fit<'_> {
                     Some(1)
                 };
                 let has_counts = label.requests.is_some() || label.context_requests.is_some();
-                Membership {
+                Some(Membership {
                     step,
                     own_tokens: own,
                     computed_tokens: None,
                     phase: if is_prefill { Phase::Prefill } else { Phase::Decode },
                     position: None,
                     rung: if has_counts { Rung::Counts } else { Rung::Inferred },
-                }
+                })
             })
             .collect()
     }
