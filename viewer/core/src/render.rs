@@ -165,7 +165,7 @@ impl<'a> Picture<'a> {
             &[],
             RowHeights::default(),
             |row| match row.kind {
-                RowKind::Events { .. } => {
+                RowKind::Events { .. } | RowKind::Derived(_) => {
                     let at = document.rows.iter().position(|of| of.id == row.id);
                     !at.is_none_or(is_empty)
                 }

@@ -296,3 +296,47 @@ fn statistics_of_a_range_count_every_event_in_it() {
     let culprit = statistics.names.iter().find(|of| of.text == CULPRIT).unwrap();
     assert_eq!((culprit.count, culprit.total_ns), (1, 20_000_000));
 }
+
+fn opened_sample(name: &str) -> Harness<'static, Viewer> {
+    let samples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sample-traces");
+    let mut viewer = Viewer::inline();
+    viewer.apply(Command::Open(vec![samples.join(name)]));
+    harness(viewer)
+}
+
+#[test]
+fn steps_that_labels_tell_of_have_a_row() {
+    let mut harness = opened_sample("continuous-batching.json.gz");
+    harness.get_by_label("steps, by their labels");
+    let before = harness.state().view();
+    harness.state_mut().apply(Command::Zoom { factor: 0.1, anchor_ns: None });
+    settle(&mut harness);
+    harness
+        .query_all_by_label_contains(", steps, by their labels")
+        .next()
+        .expect("a step in view")
+        .click();
+    settle(&mut harness);
+    let view = harness.state().view().unwrap();
+    assert!(before.unwrap().len_ns() > 2 * view.len_ns(), "a click on a step shows it");
+}
+
+#[test]
+fn slow_requests_have_a_row() {
+    let mut harness = opened_sample("healthy-vllm");
+    harness.state_mut().apply(Command::SelectSlowest);
+    settle(&mut harness);
+    let slowest = harness.state().selected_request();
+    harness.state_mut().apply(Command::ClearSelection);
+    harness.state_mut().apply(Command::FilterRows("slowest|median".to_owned()));
+    settle(&mut harness);
+    assert_eq!(harness.state().selected_request(), None);
+    // It fills the view, and so its bar is the widest of the row.
+    harness
+        .query_all_by_label_contains(", the slowest 5 %")
+        .max_by(|a, b| a.rect().width().total_cmp(&b.rect().width()))
+        .expect("the row has bars")
+        .click();
+    settle(&mut harness);
+    assert_eq!(harness.state().selected_request(), slowest);
+}

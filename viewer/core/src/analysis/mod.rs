@@ -1,5 +1,6 @@
 //! What the analysis says about the open capture: its requests and where their time went.
 
+mod derived;
 mod findings;
 mod from_requests;
 mod membership;
@@ -190,6 +191,9 @@ impl Analyses {
         };
         found.verdict = VerdictItem::of(timeline, &analysis, &requests, baseline.as_ref());
         found.use_rows_of(document, timeline);
+        let has_step_table = !document.timeline().steps.is_empty();
+        let rows = derived::rows(&analysis, &requests, &found.requests, has_step_table);
+        document.fill_rows(rows);
         found
     }
 }

@@ -2,6 +2,7 @@
 //! with worker threads.
 
 mod counters;
+mod derived;
 mod details;
 mod events;
 mod labels;
@@ -11,12 +12,14 @@ mod row_tree;
 mod short_name;
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use underspan_model::Timeline;
 use underspan_model::tables::TableKind;
 use underspan_native::{Pyramid, Reader, Track};
 
 pub(crate) use counters::{CounterCell, CounterSeries};
+pub(crate) use derived::{BarMeaning, Derived, DerivedBar, DerivedRows, cohorts};
 pub(crate) use details::{Fact, LAYER, event_facts};
 pub(crate) use events::{Events, RowBlock, track_columns};
 pub(crate) use labels::{Labels, full_name, label};
@@ -54,6 +57,8 @@ pub struct Document {
     pub(crate) rows: Vec<Row>,
     pub(crate) labels: Labels,
     pub(crate) counters: Vec<CounterSeries>,
+    /// What the analysis found for the rows it fills; set once.
+    derived: OnceLock<DerivedRows>,
 }
 
 impl Document {
@@ -93,7 +98,8 @@ impl Document {
         let rows = rows_of(events.timeline(), &tracks, &counters);
         let labels = Labels::of(events.timeline());
         let bounds = TimeRange::from_ns(start, end);
-        Ok(Self { paths, bounds, n_events, events, tracks, rows, labels, counters })
+        let derived = OnceLock::new();
+        Ok(Self { paths, bounds, n_events, events, tracks, rows, labels, counters, derived })
     }
 
     /// The files it was read from.
@@ -120,7 +126,11 @@ impl Document {
     /// them. With `in_full_detail` every chunk that is needed is decoded first; without, what is
     /// decoded already has to do.
     pub fn count_bars(&self, window: TimeRange, n_pixels: u32, in_full_detail: bool) -> BarCount {
-        let rows: Vec<usize> = (0..self.rows.len()).collect();
+        // What the analysis made of events is none itself.
+        let is_of_events = |at: &usize| {
+            self.rows.get(*at).is_some_and(|row| !matches!(row.kind, RowKind::Derived(_)))
+        };
+        let rows: Vec<usize> = (0..self.rows.len()).filter(is_of_events).collect();
         let mut scratch = Vec::new();
         let tiles = match in_full_detail {
             true => complete_tiles(self, &rows, window, n_pixels),
@@ -167,6 +177,26 @@ impl Document {
             }
             _ => false,
         })
+    }
+
+    /// Fills the rows that the analysis makes; the first time counts.
+    pub(crate) fn fill_rows(&self, rows: DerivedRows) {
+        let _ = self.derived.set(rows);
+    }
+
+    /// What the analysis filled rows with, once it has.
+    pub(crate) fn derived(&self) -> Option<&DerivedRows> {
+        self.derived.get()
+    }
+
+    /// The bars of a row that the analysis fills.
+    pub(crate) fn derived_bars(&self, row: Derived) -> &[DerivedBar] {
+        self.derived().map_or(&[], |rows| rows.bars(row))
+    }
+
+    /// Position of the row that the analysis fills with something.
+    pub(crate) fn row_of_derived(&self, row: Derived) -> Option<usize> {
+        self.rows.iter().position(|of| of.kind == RowKind::Derived(row))
     }
 
     /// The row on which kernels ran longest.

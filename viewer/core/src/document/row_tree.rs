@@ -6,7 +6,7 @@ use underspan_model::tables::{CounterTrack, TableKind};
 use underspan_model::{DeviceId, NONE_U32, ProcessId, StringId, ThreadId, Timeline};
 use underspan_native::Track;
 
-use super::CounterSeries;
+use super::{CounterSeries, Derived};
 
 /// What a row shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub(crate) enum RowKind {
     },
     /// Samples: the position among the document's series.
     Counter(usize),
+    /// What the analysis found; not in sight before it is there.
+    Derived(Derived),
 }
 
 /// One row of the timeline.
@@ -105,6 +107,10 @@ impl Rows<'_> {
         if tracks.is_empty() {
             return;
         }
+        let cohorts =
+            self.group("cohorts".to_owned(), "Slow and typical requests".to_owned(), None);
+        self.derived(Derived::SlowRequests, cohorts);
+        self.derived(Derived::TypicalRequests, cohorts);
         let group = self.group("requests".to_owned(), "Requests".to_owned(), None);
         for (at, service) in tracks {
             let title = self.text(service).unwrap_or_else(|| "spans".to_owned());
@@ -114,14 +120,27 @@ impl Rows<'_> {
 
     fn steps(&mut self) {
         let tracks = self.of_kind(TableKind::Step);
-        if tracks.is_empty() {
-            return;
-        }
         let group = self.group("steps".to_owned(), "Engine steps".to_owned(), None);
+        if tracks.is_empty() {
+            self.derived(Derived::Steps, group);
+        }
         for (at, process) in tracks {
             let title = self.process_title(process);
             self.track(at, title, group);
         }
+    }
+
+    fn derived(&mut self, derived: Derived, parent: usize) {
+        let level = self.rows.get(parent).map_or(0, |row| row.level + 1);
+        self.rows.push(Row {
+            id: format!("derived/{derived:?}"),
+            title: derived.title().to_owned(),
+            kind: RowKind::Derived(derived),
+            parent: Some(parent),
+            level,
+            n_events: 0,
+            busy_ns: 0,
+        });
     }
 
     fn process_title(&self, process: u32) -> String {

@@ -6,9 +6,11 @@ use egui::{Color32, Pos2, Rect, pos2, vec2};
 use underspan_model::tables::{StepKind, TableKind};
 
 use super::Sink;
-use super::colour::{ColourBy, Theme, cell_colour, dimmed, owner_colour, step_colour, text_on};
+use super::colour::{
+    ColourBy, Theme, cell_colour, dimmed, owner_colour, span_colour, step_colour, text_on,
+};
 use crate::analysis::{Membership, Owner};
-use crate::document::{CounterCell, Document, RowKind};
+use crate::document::{BarMeaning, CounterCell, Derived, DerivedBar, Document, RowKind};
 use crate::query::NameMatch;
 use crate::timeline::{DrawCell, PlacedRow, RowHeights, RowTile, TileContent, TimeRange, ticks};
 
@@ -28,6 +30,8 @@ pub(crate) struct Highlight {
     /// Rows of the span table that belong to the selected request; other spans are dimmed when it
     /// is not empty.
     pub(crate) span_rows: HashSet<u64>,
+    /// Position of the selected request.
+    pub(crate) request: Option<usize>,
     /// Names that match the search; everything else is dimmed when not empty.
     pub(crate) names: Vec<NameMatch>,
 }
@@ -173,6 +177,10 @@ impl<S: Sink> RowPainter<'_, '_, S> {
                 self.cells(cells, rect, clip, track as u32, is_collapsed);
                 self.stats.n_left_out += tile.n_left_out;
             }
+            (TileContent::Events { cells, .. }, RowKind::Derived(derived)) => {
+                self.derived(cells, derived, rect, clip, (input.is_collapsed)(&row.id));
+                self.stats.n_left_out += tile.n_left_out;
+            }
             (TileContent::Counter(cells), RowKind::Counter(at)) => {
                 if let Some(series) = input.document.counters.get(at) {
                     self.counter(cells, series.extent(), rect, clip);
@@ -231,6 +239,55 @@ impl<S: Sink> RowPainter<'_, '_, S> {
         for (rect, cell, colour) in std::mem::take(&mut self.labels) {
             self.name(rect, clip, &cell, colour);
         }
+    }
+
+    fn derived(
+        &mut self,
+        cells: &[DrawCell],
+        derived: Derived,
+        row: Rect,
+        clip: (f32, f32),
+        is_collapsed: bool,
+    ) {
+        let input = self.input;
+        let bars = input.document.derived_bars(derived);
+        for cell in cells {
+            let Some(bar) = bars.get(cell.name as usize) else { continue };
+            if !input.view.touches(cell.start_ns, cell.end_ns) {
+                continue;
+            }
+            let rect = input.cell_rect(row, cell, is_collapsed);
+            if rect.bottom() < clip.0 || rect.top() > clip.1 {
+                continue;
+            }
+            let colour = self.bar_colour(bar, cell);
+            self.rect(rect, clip, colour);
+            let left = rect.left().max(input.area.left());
+            let width = rect.right().min(input.area.right()) - left;
+            let is_whole = rect.top() >= clip.0 && rect.bottom() <= clip.1;
+            let has_room = width >= MIN_NAME_WIDTH && self.stats.n_names < MAX_NAMES;
+            if is_whole && has_room && cell.row.is_some() {
+                self.stats.n_names += 1;
+                let at = pos2(left + 3.0, rect.center().y);
+                self.sink.text(at, width - 5.0, text_on(colour), &bar.label);
+            }
+        }
+    }
+
+    fn bar_colour(&self, bar: &DerivedBar, cell: &DrawCell) -> Color32 {
+        let input = self.input;
+        let (colour, is_bright) = match bar.meaning {
+            BarMeaning::Step(kind) => (step_colour(kind), input.highlight.is_bright(cell)),
+            BarMeaning::Request(request) => {
+                let colour = match input.colour_by {
+                    ColourBy::Request => owner_colour(Owner::One(request)),
+                    _ => span_colour(),
+                };
+                let selected = input.highlight.request;
+                (colour, selected.is_none_or(|selected| selected == request as usize))
+            }
+        };
+        if is_bright { colour } else { dimmed(colour, input.theme.background) }
     }
 
     fn name(&mut self, rect: Rect, clip: (f32, f32), cell: &DrawCell, colour: Color32) {

@@ -143,6 +143,11 @@ pub(crate) fn owner_colour(owner: Owner) -> Color32 {
     }
 }
 
+/// The colour of spans.
+pub(crate) fn span_colour() -> Color32 {
+    GREEN
+}
+
 fn table_colour(table: TableKind, name: u32) -> Color32 {
     match table {
         TableKind::Memcpy => match MemcpyKind::from_code(name as u8) {
@@ -154,7 +159,7 @@ fn table_colour(table: TableKind, name: u32) -> Color32 {
         TableKind::GraphLaunch => BLUE,
         TableKind::Sync => YELLOW,
         TableKind::Overhead => VERMILLION,
-        TableKind::Span => GREEN,
+        TableKind::Span => span_colour(),
         // The host's calls are many and nested: quieter than what devices did.
         _ => quiet(series(hash(name))),
     }

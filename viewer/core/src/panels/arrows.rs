@@ -4,6 +4,7 @@ use egui::{Color32, Pos2, Shape, Stroke, pos2};
 use underspan_model::tables::TableKind;
 
 use crate::analysis::RequestItem;
+use crate::document::Derived;
 use crate::paint::CanvasInput;
 use crate::state::{EventRef, Session};
 
@@ -92,7 +93,11 @@ fn place(
     event: Option<u64>,
     at_ns: i64,
 ) -> Option<Pos2> {
-    let row = input.document.row_of(table, key)?;
+    let of_analysis = match table {
+        TableKind::Step => input.document.row_of_derived(Derived::Steps),
+        _ => None,
+    };
+    let row = input.document.row_of(table, key).or(of_analysis)?;
     let placed = input.placed.iter().find(|of| of.row == row)?;
     let rect = input.row_rect(placed)?;
     let tile = (input.tile)(row)?;

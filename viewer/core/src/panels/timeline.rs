@@ -9,7 +9,7 @@ use egui::{
 };
 
 use super::{arrows, minimap, titles};
-use crate::document::{RowKind, full_name};
+use crate::document::{BarMeaning, DerivedBar, RowKind, full_name};
 use crate::paint::{
     CanvasInput, GalleyCache, MeshSink, Theme, font_texture_size, paint_axis, paint_rows,
 };
@@ -132,8 +132,8 @@ pub(super) fn timeline_ui(
     if response.clicked_by(egui::PointerButton::Primary) {
         click(&response, &input, session, commands);
     }
-    if let Some((cell, _)) = hovered {
-        tooltip(response, &input, &cell);
+    if let Some((cell, row)) = hovered {
+        tooltip(response, &input, row, &cell);
     }
     let area = Rect::from_min_max(pos2(all.left(), canvas.top()), pos2(right, canvas.bottom()));
     let corner = Rect::from_min_max(all.left_top(), pos2(right, canvas.top()));
@@ -279,6 +279,20 @@ fn event_of(input: &CanvasInput<'_>, row: usize, cell: &DrawCell) -> Option<Even
     })
 }
 
+/// The bar that a cell stands for in a row that the analysis fills.
+fn bar_of<'a>(input: &CanvasInput<'a>, row: usize, cell: &DrawCell) -> Option<&'a DerivedBar> {
+    let RowKind::Derived(derived) = input.document.rows.get(row)?.kind else { return None };
+    input.document.derived_bars(derived).get(cell.name as usize)
+}
+
+/// What a click on such a bar does.
+fn bar_command(bar: &DerivedBar) -> Command {
+    match bar.meaning {
+        BarMeaning::Request(request) => Command::SelectRequest(request as usize),
+        BarMeaning::Step(_) => Command::Show(bar.range.padded(0.2)),
+    }
+}
+
 fn click(
     response: &Response,
     input: &CanvasInput<'_>,
@@ -290,6 +304,10 @@ fn click(
         commands.push(Command::ClearSelection);
         return;
     };
+    if let Some(bar) = bar_of(input, row, &cell) {
+        commands.push(bar_command(bar));
+        return;
+    }
     match event_of(input, row, &cell) {
         Some(event) => commands.push(Command::Select(event)),
         None => {
@@ -312,11 +330,14 @@ fn click(
     }
 }
 
-fn tooltip(response: Response, input: &CanvasInput<'_>, cell: &DrawCell) {
+fn tooltip(response: Response, input: &CanvasInput<'_>, row: usize, cell: &DrawCell) {
     let document = input.document;
     response.on_hover_ui_at_pointer(|ui| {
         ui.set_max_width(420.0);
-        let name = full_name(document.timeline(), cell.table, cell.name);
+        let name = match bar_of(input, row, cell) {
+            Some(bar) => bar.label.clone(),
+            None => full_name(document.timeline(), cell.table, cell.name),
+        };
         let name: String = name.chars().take(300).collect();
         if cell.row.is_some() {
             ui.strong(name);
@@ -356,22 +377,26 @@ fn nodes(ui: &mut Ui, input: &CanvasInput<'_>, commands: &mut Vec<Command>) {
                 continue;
             }
             n_nodes += 1;
-            let id = ui.scope_id().with(("event", cell.table.code(), number));
+            let id = ui.scope_id().with(("event", placed.row, number));
             let response = ui.interact(bar, id, Sense::click());
             response.widget_info(|| {
-                let name = input.document.label(cell.table, cell.name);
+                let name = match bar_of(input, placed.row, cell) {
+                    Some(bar) => bar.label.clone(),
+                    None => input.document.label(cell.table, cell.name),
+                };
                 let len = duration_text(cell.end_ns.abs_diff(cell.start_ns));
                 let text = format!("{name}, {len}, {}", row.title);
                 egui::WidgetInfo::labeled(egui::Role::Button, true, text)
             });
             if response.clicked() {
+                commands.extend(bar_of(input, placed.row, cell).map(bar_command));
                 commands.extend(event_of(input, placed.row, cell).map(Command::Select));
                 if response.double_clicked() {
                     commands.push(Command::ZoomToSelection);
                 }
             }
             if response.hovered() {
-                tooltip(response, input, cell);
+                tooltip(response, input, placed.row, cell);
             }
         }
     }

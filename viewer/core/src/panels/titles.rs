@@ -118,7 +118,11 @@ pub(super) fn titles_ui(
         }
         let response = response.on_hover_ui(|ui| {
             ui.strong(&row.title);
-            ui.label(format!("{} events", count_text(row.n_events)));
+            let n_bars = match row.kind {
+                RowKind::Derived(derived) => input.document.derived_bars(derived).len() as u64,
+                _ => row.n_events,
+            };
+            ui.label(format!("{} events", count_text(n_bars)));
             if row.busy_ns > 0 {
                 let share = row.busy_ns as f64 / input.document.bounds().len_ns() as f64;
                 ui.label(format!("busy {} ({:.1} %)", duration_text(row.busy_ns), share * 100.0));

@@ -271,8 +271,13 @@ impl Session {
     pub(crate) fn placed(&self) -> Vec<PlacedRow> {
         let filter = crate::query::pattern_regex(&self.row_filter).ok();
         let is_wanted = |row: &Row| {
-            self.row_filter.is_empty()
-                || filter.as_ref().is_none_or(|filter| filter.is_match(&row.title))
+            let is_filled = match row.kind {
+                RowKind::Derived(derived) => !self.document.derived_bars(derived).is_empty(),
+                _ => true,
+            };
+            is_filled
+                && (self.row_filter.is_empty()
+                    || filter.as_ref().is_none_or(|filter| filter.is_match(&row.title)))
         };
         place(
             &self.document.rows,
@@ -333,7 +338,8 @@ impl Session {
             request.steps.iter().filter_map(|step| step.device).collect();
         device_spans.sort_by_key(|span| span.end_ns());
         let spans = vec![request.range];
-        self.highlight = Arc::new(Highlight { spans, device_spans, span_rows, names });
+        let request = self.requests.selected;
+        self.highlight = Arc::new(Highlight { spans, device_spans, span_rows, request, names });
     }
 
     /// Shows an event: leaves the view as it is when it can be seen well, centres it otherwise.

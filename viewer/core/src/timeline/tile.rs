@@ -98,6 +98,13 @@ pub(crate) fn query_row(
             let cells = series.map(|series| series.cells(window, n_pixels)).unwrap_or_default();
             (TileContent::Counter(cells), Vec::new(), 0)
         }
+        Some(RowKind::Derived(derived)) => {
+            let rows = document.derived();
+            let cells = rows.map(|rows| rows.cells(derived, window, n_pixels));
+            let mut cells = cells.unwrap_or_default();
+            let (n_lanes, n_left_out) = assign_lanes(&mut cells);
+            (TileContent::Events { cells, n_lanes }, Vec::new(), n_left_out)
+        }
         Some(RowKind::Group) | None => {
             (TileContent::Events { cells: Vec::new(), n_lanes: 1 }, Vec::new(), 0)
         }
