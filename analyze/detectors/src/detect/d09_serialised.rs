@@ -6,13 +6,13 @@ use underspan_engine::{DeviceWork, KernelClasses, WorkKind};
 use underspan_model::ShapeId;
 use underspan_model::tables::TableKind;
 
-use crate::Case;
 use crate::detector::{Detection, Detector, Finding, Grade, Layer};
 use crate::measure::{
     beyond_natural, evidence_of_steps, of_steps, out_of_runs, p95_share, percent, ratio,
     requests_in, total,
 };
 use crate::statistics::{median, percentile_of};
+use crate::{Case, StepFacts};
 
 /// Least share of the kernel time in kernels that fill less than half the multiprocessors.
 const KERNEL_SHARE_MIN: f64 = 0.30;
@@ -48,8 +48,9 @@ impl Detector for SerialisedLayers {
          each other they could run side by side, on several streams or fused. A trace shows that \
          they ran in a row, not that they had to: a claim needs a baseline that ran them side by \
          side, or a model card with fewer layers than a step runs, since what is run several times \
-         over does not depend on itself. Kernels of 50 µs and more on less than half of the \
-         multiprocessors count without that: they have work enough to be split."
+         over does not depend on itself. Kernels of 50 µs and more on less than a quarter of the \
+         multiprocessors count without that: they have work enough to be split. Between a quarter \
+         and a half is what libraries choose for small batches, and needs a baseline without it."
     }
 
     fn detect(&self, case: &Case<'_>) -> Detection {
@@ -61,13 +62,19 @@ impl Detector for SerialisedLayers {
         let share_small = ratio(total(&small), kernels);
         let n_towers = if case.baseline.is_none() { n_towers(case) } else { None };
         // Long kernels on a part of the multiprocessors, which the baseline had not.
-        let share_long = long_share(case);
-        let then_long = case.baseline.as_deref().map_or(0.0, long_share);
-        let is_underfilled =
-            share_long >= KERNEL_SHARE_MIN && then_long < UNDERFILLED_BEFORE * share_long;
+        let is_underfilled = match case.baseline.as_deref() {
+            Some(baseline) => {
+                let (now, then) = (long_share(case), long_share(baseline));
+                now >= KERNEL_SHARE_MIN && then < UNDERFILLED_BEFORE * now
+            }
+            None => {
+                let few_blocks = of_steps(case, |facts| facts.long_few_blocks_ns);
+                ratio(total(&few_blocks), kernels) >= KERNEL_SHARE_MIN
+            }
+        };
         let excess: Vec<u64> = match case.baseline.as_deref() {
             Some(baseline) => {
-                let busy = |case: &Case<'_>| percentile_of(&of_steps(case, |f| f.busy_ns), 50);
+                let busy = |case: &Case<'_>| percentile_of(&of_steps(case, kernels_run_ns), 50);
                 if (busy(case) as f64) < GROWTH_MIN * busy(baseline) as f64 {
                     return Detection::Clear("steps are as long as in the baseline".to_owned());
                 }
@@ -78,7 +85,8 @@ impl Detector for SerialisedLayers {
                         "{then:.1} kernels ran at a time in the baseline, {now:.1} now"
                     ));
                 }
-                let longer = beyond_natural(case, |facts| facts.busy_ns + facts.gap_queue_ns);
+                let longer =
+                    beyond_natural(case, |facts| kernels_run_ns(facts) + facts.gap_queue_ns);
                 let most = of_steps(case, |facts| facts.small_grid_ns + facts.gap_queue_ns);
                 longer.iter().zip(&most).map(|(more, most)| *more.min(most)).collect()
             }
@@ -146,9 +154,14 @@ fn long_share(case: &Case<'_>) -> f64 {
     ratio(total(&of_steps(case, |facts| facts.long_small_grid_ns)), kernels)
 }
 
+/// Time in which any kernel of a step ran: copies that nothing covers are another cause's.
+fn kernels_run_ns(facts: &StepFacts) -> u64 {
+    facts.busy_ns.saturating_sub(facts.copy_ns)
+}
+
 /// How many kernels run at a time while any does.
 fn at_once(case: &Case<'_>) -> f64 {
-    let busy = total(&of_steps(case, |facts| facts.busy_ns));
+    let busy = total(&of_steps(case, kernels_run_ns));
     ratio(total(&of_steps(case, |facts| facts.kernel_ns)), busy)
 }
 

@@ -3,6 +3,7 @@
 use crate::hand_made::engine::{Asked, Content, LONG, asked};
 use crate::hand_made::{MS, NARROW, Server, US, Work, assert_told_apart, detect, with_case};
 use underspan_detectors::Detection;
+use underspan_model::tables::MemoryKind;
 
 const N: i64 = 60;
 
@@ -93,15 +94,35 @@ fn d15_code_that_is_loaded_while_requests_wait_counts() {
 
 #[test]
 fn d9_long_kernels_on_few_multiprocessors_count() {
-    let on = |blocks| {
+    let on = |blocks: u32, ns: i64| {
         Server::batching(&asked(N, 20 * MS, |_| 1), 0, move |work, _| {
             for _ in 0..20 {
-                work.blocks(NARROW, blocks, 200 * US);
+                work.blocks(NARROW, blocks, ns);
             }
             work.sample_tokens();
         })
     };
-    assert_told_apart("D9", on(4), on(264));
+    assert_told_apart("D9", on(4, 200 * US), on(264, 200 * US));
+    // A third of the device is what libraries choose for a small batch: no fault by itself.
+    let third = detect("D9", on(44, 200 * US), None);
+    assert!(matches!(third, Detection::Clear(_)), "{third:?}");
+    let since = detect("D9", on(44, 200 * US), Some(on(264, 100 * US)));
+    assert!(matches!(since, Detection::Found(_)), "{since:?}");
+}
+
+#[test]
+fn d9_copies_that_make_steps_longer_do_not_make_kernels_run_one_by_one() {
+    let uploading = |copy_ns: i64| {
+        Server::batching(&asked(N, 20 * MS, |_| 1), 0, move |work, _| {
+            work.upload(MemoryKind::Pageable, copy_ns, false);
+            for _ in 0..10 {
+                work.blocks(NARROW, 44, 200 * US);
+            }
+            work.sample_tokens();
+        })
+    };
+    let said = detect("D9", uploading(2 * MS), Some(uploading(10 * US)));
+    assert!(matches!(said, Detection::Clear(_)), "{said:?}");
 }
 
 #[test]
