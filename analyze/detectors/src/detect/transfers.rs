@@ -112,7 +112,7 @@ impl Detector for KvTransfer {
     fn detect(&self, case: &Case<'_>) -> Detection {
         let by_span = transfer_times(case);
         let copies_removed =
-            out_of_runs(beyond_needed(case, |facts| facts.bulk_copy_ns.max(facts.peer_copy_ns)));
+            out_of_runs(beyond_natural(case, |facts| facts.bulk_copy_ns.max(facts.peer_copy_ns)));
         let peer = case.facts.iter().any(|facts| facts.peer_copy_ns > 0);
         let is_known = moves_kv(case) || peer;
         if !is_known && by_span.is_none() {

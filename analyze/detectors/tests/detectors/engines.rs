@@ -126,6 +126,27 @@ fn d9_copies_that_make_steps_longer_do_not_make_kernels_run_one_by_one() {
 }
 
 #[test]
+fn d11_what_transfers_of_kv_caches_leave_bare_is_taken_out_whole() {
+    let fetching = || {
+        Server::continuous(&asked(N, 12 * MS, |_| 300), |work, content| {
+            if content.prompt_tokens > 0 {
+                work.upload(MemoryKind::Pinned, 8 * MS, false);
+            }
+            step(work, content);
+        })
+    };
+    let kv = |server: Server| server.declare("engine.kv_transfer_config.kv_role", "kv_both");
+    let Detection::Found(finding) = detect("D11", kv(fetching()), None) else {
+        panic!("transfers were not found")
+    };
+    // Nothing waits for a copy that runs beside kernels, however fast the link is.
+    let most = finding.removal.run_ns.iter().max();
+    assert_eq!(most, Some(&(8 * MS as u64)));
+    let missing = detect("D11", fetching(), None);
+    assert!(matches!(missing, Detection::MissingInput(_)), "{missing:?}");
+}
+
+#[test]
 fn d9_layers_that_run_several_times_over_count() {
     let towers = |n: usize| {
         let attention = "void flash_fwd_kernel<Flash_fwd_kernel_traits<64, 128, 128, 4>>";
