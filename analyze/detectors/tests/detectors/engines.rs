@@ -189,7 +189,7 @@ fn batching(slow: impl Fn(&mut Work<'_>, &Content)) -> Server {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             let uniform = (random >> 11) as f64 / (1_u64 << 53) as f64;
             at += (-(1.0 - uniform).ln() * 2.6e6) as i64;
-            Asked { at, prompt: 1, cached: 0, answer: 1 }
+            Asked { at, prompt: 1, cached: 0, answer: 1, lost: 0 }
         })
         .collect();
     Server::batching(&asked, 0, move |work, content| {

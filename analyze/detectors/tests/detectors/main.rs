@@ -2,4 +2,5 @@
 
 mod engines;
 mod hand_made;
+mod mixed_steps;
 mod single_worker;

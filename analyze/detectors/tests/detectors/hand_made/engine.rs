@@ -18,11 +18,14 @@ pub(crate) struct Asked {
     /// Tokens of the prompt that need not be computed.
     pub(crate) cached: u32,
     pub(crate) answer: u32,
+    /// Tokens of the answer that were lost and computed once more.
+    pub(crate) lost: u32,
 }
 
 /// What a step holds.
 pub(crate) struct Content {
     pub(crate) at: usize,
+    pub(crate) start: i64,
     pub(crate) n_members: u64,
     pub(crate) n_decodes: u64,
     pub(crate) prompt_tokens: u64,
@@ -35,6 +38,7 @@ pub(crate) fn asked(n: i64, apart: i64, prompt: impl Fn(i64) -> u32) -> Vec<Aske
         prompt: prompt(at),
         cached: 0,
         answer: 20 + (at % 5) as u32,
+        lost: 0,
     };
     (0..n).map(of).collect()
 }
@@ -62,7 +66,7 @@ impl Server {
                 let tokens = new.prompt - new.cached;
                 prompt_tokens += u64::from(tokens);
                 members.push(server.member(at, request, tokens, false));
-                running.push(Running { request, left: new.answer });
+                running.push(Running { request, left: new.answer + new.lost });
             }
             if members.is_empty() {
                 let Some((_, next)) = waiting.peek() else { break };
@@ -70,7 +74,7 @@ impl Server {
                 continue;
             }
             let n_members = members.len() as u64;
-            let content = Content { at, n_members, n_decodes, prompt_tokens };
+            let content = Content { at, start: now, n_members, n_decodes, prompt_tokens };
             let end = server.step(StepKind::Mixed, now, members, |w| work(w, &content));
             running.iter_mut().for_each(|r| r.left -= 1);
             running.iter().filter(|r| r.left == 0).for_each(|r| ends[r.request] = end);
@@ -101,7 +105,7 @@ impl Server {
             }
             let members = batch.iter().map(|r| server.member(at, *r, 1, false)).collect();
             let n_members = batch.len() as u64;
-            let content = Content { at, n_members, n_decodes: 0, prompt_tokens: 0 };
+            let content = Content { at, start, n_members, n_decodes: 0, prompt_tokens: 0 };
             let end = server.step(StepKind::Batch, start, members, |w| work(w, &content));
             batch.iter().for_each(|request| ends[*request] = end);
             (free, at) = (end + 20 * US, at + 1);
