@@ -4,15 +4,22 @@ use hashbrown::HashMap;
 
 use crate::Case;
 use crate::statistics::median;
+use crate::step_model::StepModel;
 
 /// Fewest steps on either side of a comparison.
 const STEPS_MIN: usize = 5;
 
+/// Group of the steps that compute prompts of a length of their own: a model of their content
+/// tells their usual time.
+const PROMPTS: u64 = u64::MAX;
+
 /// The time of each step's kernels against the usual time of the same work.
 #[derive(Debug, Clone)]
 pub(crate) struct Pace {
-    /// By step: its kernels' time over that of the median step of its group; NaN for steps without
-    /// comparable ones.
+    /// By step: what its kernels usually take, in nanoseconds; NaN for steps without comparable
+    /// ones.
+    usual_ns: Vec<f64>,
+    /// By step: its kernels' time over that.
     relative: Vec<f64>,
     group: Vec<u64>,
 }
@@ -20,52 +27,65 @@ pub(crate) struct Pace {
 /// How much slower steps of one kind were than the others.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Slowdown {
-    /// How much longer the same work took, as a share.
+    /// How much longer the same work took, as a share: the mean over all kinds of steps.
     pub(crate) by: f64,
+    /// The same of steps with prompts: arithmetic bounds those, memory the others.
+    by_prompts: f64,
+    /// The same of all other steps.
+    by_others: f64,
     /// How sure it is that it is not chance: standard deviations of a rank test.
     pub(crate) z: f64,
 }
 
 impl Pace {
     pub(crate) fn of(case: &Case<'_>) -> Self {
+        let kernel_ns = |step: usize| case.facts[step].kernel_ns as f64;
+        let mut group: Vec<u64> = (0..case.facts.len()).map(|step| group_of(case, step)).collect();
         let mut groups: HashMap<u64, Vec<f64>> = HashMap::new();
-        let group: Vec<u64> = (0..case.facts.len()).map(|step| group_of(case, step)).collect();
-        for (step, group) in group.iter().enumerate() {
-            if case.facts[step].kernel_ns > 0 {
-                groups.entry(*group).or_default().push(case.facts[step].kernel_ns as f64);
-            }
+        for (step, group) in group.iter().enumerate().filter(|(step, _)| kernel_ns(*step) > 0.0) {
+            groups.entry(*group).or_default().push(kernel_ns(step));
         }
         let medians: HashMap<u64, f64> = groups
             .into_iter()
             .filter(|(_, times)| times.len() >= 3)
             .filter_map(|(group, times)| Some((group, median(times)?)))
             .collect();
-        let relative = group
-            .iter()
-            .enumerate()
-            .map(|(step, group)| {
-                let usual = medians.get(group).copied().unwrap_or(f64::NAN);
-                case.facts[step].kernel_ns as f64 / usual
-            })
-            .collect();
-        Self { relative, group }
+        let model = StepModel::fit_to(case, kernel_ns);
+        let usual_of = |step: usize, group: &mut u64| {
+            if let Some(usual) = medians.get(group) {
+                return *usual;
+            }
+            let tokens = case.prefill_tokens(step);
+            let Some(model) = model.as_ref().filter(|_| tokens > 0) else { return f64::NAN };
+            *group = PROMPTS;
+            model.step(tokens as f64, case.decode_requests(step)).max(1.0)
+        };
+        let usual_ns: Vec<f64> =
+            group.iter_mut().enumerate().map(|(step, group)| usual_of(step, group)).collect();
+        let relative =
+            usual_ns.iter().enumerate().map(|(step, usual)| kernel_ns(step) / usual).collect();
+        Self { usual_ns, relative, group }
     }
 
-    /// The kernel time that a tenth of the steps of each step's group do not exceed, in
-    /// nanoseconds; `None` for steps of small groups.
-    pub(crate) fn quickest(&self, case: &Case<'_>) -> Vec<Option<f64>> {
-        let mut groups: HashMap<u64, Vec<u64>> = HashMap::new();
-        for (step, group) in self.group.iter().enumerate() {
-            if case.facts[step].kernel_ns > 0 {
-                groups.entry(*group).or_default().push(case.facts[step].kernel_ns);
+    /// The kernel time of each step at the pace that a tenth of the steps of its group do not
+    /// exceed, in nanoseconds; `None` for steps of small groups.
+    pub(crate) fn quickest(&self) -> Vec<Option<f64>> {
+        let mut groups: HashMap<u64, Vec<f64>> = HashMap::new();
+        for (group, relative) in self.group.iter().zip(&self.relative) {
+            if relative.is_finite() && *relative > 0.0 {
+                groups.entry(*group).or_default().push(*relative);
             }
         }
         let quick: HashMap<u64, f64> = groups
             .into_iter()
-            .filter(|(_, times)| times.len() >= 2 * STEPS_MIN)
-            .map(|(group, times)| (group, crate::statistics::percentile_of(&times, 10) as f64))
+            .filter(|(_, paces)| paces.len() >= 2 * STEPS_MIN)
+            .map(|(group, mut paces)| {
+                paces.sort_by(f64::total_cmp);
+                (group, paces[(paces.len() - 1) / 10])
+            })
             .collect();
-        self.group.iter().map(|group| quick.get(group).copied()).collect()
+        let of_step = |(group, usual): (&u64, &f64)| Some(quick.get(group)? * usual);
+        self.group.iter().zip(&self.usual_ns).map(of_step).collect()
     }
 
     /// How much slower the steps that `is_slow` picks were than the others of their groups; `None`
@@ -78,26 +98,64 @@ impl Pace {
                 sides[usize::from(is_slow(step))].push(*relative);
             }
         }
-        let mut ratios: Vec<(f64, usize)> = Vec::new();
+        let mut prompts = Mean::default();
+        let mut others = Mean::default();
         let mut all: [Vec<f64>; 2] = Default::default();
-        for [fast, slow] in groups.into_values() {
+        for (group, [fast, slow]) in groups {
             let Some((usual, slower)) =
                 median(fast.iter().copied()).zip(median(slow.iter().copied()))
             else {
                 continue;
             };
-            if fast.len() >= 2 && slow.len() >= 2 {
-                ratios.push((slower / usual, fast.len().min(slow.len())));
+            // A model of their content tells steps with prompts less sharply.
+            let (mean, least) =
+                if group == PROMPTS { (&mut prompts, STEPS_MIN) } else { (&mut others, 2) };
+            if fast.len() >= least && slow.len() >= least {
+                mean.add(slower / usual - 1.0, fast.len().min(slow.len()));
             }
             all[0].extend(fast);
             all[1].extend(slow);
         }
-        if ratios.is_empty() || all.iter().any(|side| side.len() < STEPS_MIN) {
+        let mut both = prompts;
+        both.merge(others);
+        let by = both.value()?;
+        if all.iter().any(|side| side.len() < STEPS_MIN) {
             return None;
         }
-        let weight: usize = ratios.iter().map(|(_, n)| n).sum();
-        let by = ratios.iter().map(|(ratio, n)| ratio * *n as f64).sum::<f64>() / weight as f64;
-        Some(Slowdown { by: by - 1.0, z: rank_test(&all[0], &all[1]) })
+        Some(Slowdown {
+            by,
+            by_prompts: prompts.value().unwrap_or(by),
+            by_others: others.value().unwrap_or(by),
+            z: rank_test(&all[0], &all[1]),
+        })
+    }
+
+    /// The part of a slow-down that a step has by what it holds.
+    pub(crate) fn of_step(&self, slowdown: &Slowdown, step: usize) -> f64 {
+        if self.group[step] == PROMPTS { slowdown.by_prompts } else { slowdown.by_others }
+    }
+}
+
+/// A weighted mean.
+#[derive(Debug, Clone, Copy, Default)]
+struct Mean {
+    sum: f64,
+    weight: f64,
+}
+
+impl Mean {
+    fn add(&mut self, value: f64, weight: usize) {
+        self.sum += value * weight as f64;
+        self.weight += weight as f64;
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.sum += other.sum;
+        self.weight += other.weight;
+    }
+
+    fn value(self) -> Option<f64> {
+        (self.weight > 0.0).then(|| self.sum / self.weight)
     }
 }
 

@@ -7,13 +7,15 @@ use super::{Growth, is_other_model};
 use crate::Case;
 use crate::detector::{Detection, Detector, Finding, Grade, Layer};
 use crate::gpu::Gpu;
-use crate::measure::{largest_steps, out_of_runs, p95_share, percent, requests_in};
+use crate::measure::{largest_steps, out_of_runs, p95_share, percent, ratio, requests_in};
 use crate::pace::Pace;
 use crate::telemetry::{Clocks, IDLE_REASON, SET_CLOCKS_REASON, SLOWDOWN_REASONS};
 
-/// Least slow-down of steps under low clocks, and of what the clocks themselves say: boards under
-/// load run a few per cent below their maximum for their power limit.
+/// Least slow-down that the clocks themselves say: boards under load run a few per cent below their
+/// maximum for their power limit.
 const SLOWDOWN_MIN: f64 = 0.06;
+/// Least slow-down of all kernels under low clocks: those that wait for memory do not follow.
+const STEPS_SLOWDOWN_MIN: f64 = 0.03;
 /// Least share of the 95th percentile.
 const SHARE_MIN: f64 = 0.05;
 
@@ -51,7 +53,8 @@ impl Detector for ClockSlowdown {
                 "no sample has a low clock with a limit as its reason".to_owned(),
             );
         };
-        let slowdown = low.slowdown(case);
+        let pace = Pace::of(case);
+        let slowdown = pace.slowdown(|step| low.ratio_at(case, step) < 0.97);
         let growth = case
             .baseline
             .as_deref()
@@ -66,6 +69,7 @@ impl Detector for ClockSlowdown {
                 let (ns, factor) = match slowdown {
                     // Measured on all kernels of the step, at the clock that was then.
                     Some(slowdown) => {
+                        let slowdown = pace.of_step(&slowdown, step).max(0.0);
                         let depth = (1.0 - clock) / (1.0 - low.typical);
                         (case.facts[step].kernel_ns as f64, slowdown * depth.clamp(0.0, 2.0))
                     }
@@ -91,11 +95,11 @@ impl Detector for ClockSlowdown {
             None if case.same_kernels.is_some() || growth.is_some() => Grade::Derived,
             None => Grade::Estimated,
         };
-        let slowdown = slowdown.or(growth.map(|growth| growth.typical - 1.0));
         let removal = out_of_runs(excess);
         let share = p95_share(case, &removal);
         let by_clock = 1.0 / low.typical - 1.0;
-        if share < SHARE_MIN || slowdown.unwrap_or(by_clock).min(by_clock) < SLOWDOWN_MIN {
+        let slowdown = low.slowed(case, &removal.run_ns);
+        if share < SHARE_MIN || by_clock < SLOWDOWN_MIN || slowdown < STEPS_SLOWDOWN_MIN {
             return Detection::Clear(format!(
                 "clocks were {} low, but steps did not slow down with them ({} of p95)",
                 percent(1.0 - low.typical),
@@ -111,7 +115,7 @@ impl Detector for ClockSlowdown {
                 low.full_mhz,
                 reasons(low.reasons),
                 percent(low.share),
-                percent(slowdown.unwrap_or(by_clock))
+                percent(slowdown)
             ),
             evidence: low
                 .evidence(case)
@@ -204,11 +208,13 @@ impl LowClocks {
         }
     }
 
-    /// How much longer the same work took under low clocks than at others, when there is enough of
-    /// both.
-    fn slowdown(&self, case: &Case<'_>) -> Option<f64> {
-        let is_low = |step: usize| self.ratio_at(case, step) < 0.97;
-        Pace::of(case).slowdown(is_low).map(|slowdown| slowdown.by)
+    /// How much longer the kernels of all steps under low clocks took, of which `excess` is too much.
+    fn slowed(&self, case: &Case<'_>, excess: &[u64]) -> f64 {
+        let low = (0..case.facts.len()).filter(|step| self.ratio_at(case, *step) < 1.0);
+        let (kernels, excess) = low.fold((0, 0), |(kernels, sum), step| {
+            (kernels + case.facts[step].kernel_ns, sum + excess[step])
+        });
+        ratio(excess, kernels.saturating_sub(excess))
     }
 
     fn evidence(&self, case: &Case<'_>) -> Vec<Evidence> {

@@ -63,12 +63,14 @@ impl Detector for NoisyNeighbour {
         }
         let at_work = |step: usize| neighbour_percent(case, &foreign, step) >= AT_WORK_PERCENT;
         // The order of coming and going says most; a sampler that saw neither often says nothing.
-        let slowdown = Pace::of(case).slowdown(at_work).filter(|_| comes_and_goes(case, &foreign));
+        let pace = Pace::of(case);
+        let slowdown = pace.slowdown(at_work).filter(|_| comes_and_goes(case, &foreign));
         let (excess, by, grade) = match slowdown {
             Some(slowdown) if slowdown.z >= Z_MIN => {
                 let by = slowdown.by;
-                let share = by / (1.0 + by);
                 let excess = (0..case.facts.len()).map(|step| {
+                    let by = pace.of_step(&slowdown, step).max(0.0);
+                    let share = by / (1.0 + by);
                     let ns = case.facts[step].kernel_ns + case.facts[step].gap_queue_ns;
                     if at_work(step) { (ns as f64 * share) as u64 } else { 0 }
                 });
@@ -229,7 +231,7 @@ fn alone(case: &Case<'_>) -> Vec<Option<f64>> {
         };
         return (0..case.facts.len()).map(usual).collect();
     }
-    Pace::of(case).quickest(case)
+    Pace::of(case).quickest()
 }
 
 fn evidence(case: &Case<'_>, process: &GpuProcess) -> Option<Evidence> {

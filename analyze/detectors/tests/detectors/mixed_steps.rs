@@ -1,7 +1,8 @@
 //! Detectors on engines whose steps hold prompts and answers in ever other amounts.
 
 use crate::hand_made::engine::{Asked, Content, LONG, asked};
-use crate::hand_made::{MS, NARROW, Server, US, Work, assert_told_apart};
+use crate::hand_made::{MS, NARROW, Server, US, Work, assert_told_apart, detect};
+use underspan_detectors::Detection;
 
 /// Prompts of many lengths, one after the other.
 fn prompts(n: i64) -> Vec<Asked> {
@@ -17,6 +18,37 @@ fn step(work: &mut Work<'_>, content: &Content, slower: f64) {
         work.blocks(NARROW, 132 + content.prompt_tokens as u32, ns as i64);
     }
     work.sample_tokens();
+}
+
+/// The second half under clocks that the power limit holds down.
+fn low_clocks(slower: f64) -> Server {
+    let is_low = |time: i64| time > LONG / 2;
+    Server::continuous(&prompts(180), move |work, content| {
+        step(work, content, if is_low(content.start) { slower } else { 1.0 });
+    })
+    .sample("clocks.current.sm", move |time| if is_low(time) { 1_300.0 } else { 1_980.0 })
+    .sample("clocks_event_reasons.active", move |time| if is_low(time) { 4.0 } else { 0.0 })
+}
+
+#[test]
+fn d12_counts_where_clocks_slow_prompts_and_not_answers() {
+    assert_told_apart("D12", low_clocks(1.5), low_clocks(1.0));
+}
+
+/// A neighbour that is there all the time and at work in turns of 150 ms, too short to be sampled.
+fn in_bursts(slower: f64, percent: f64) -> Server {
+    let is_at_work = |time: i64| time / (150 * MS) % 2 == 0;
+    Server::continuous(&prompts(180), move |work, content| {
+        step(work, content, if is_at_work(content.start) { slower } else { 1.0 });
+    })
+    .neighbour(move |_| percent)
+}
+
+#[test]
+fn d13_counts_where_a_neighbour_slows_prompts_in_bursts() {
+    assert_told_apart("D13", in_bursts(2.0, 60.0), in_bursts(2.0, 4.0));
+    let harmless = detect("D13", in_bursts(1.0, 60.0), None);
+    assert!(matches!(harmless, Detection::Clear(_)), "{harmless:?}");
 }
 
 /// One request of twelve loses what it had answered; `preempted` is what the counter says.
