@@ -36,7 +36,7 @@ fn steps(analysis: &Analysis, requests: &Requests) -> Vec<DerivedBar> {
     if !requests.steps.is_empty() {
         let steps = requests.steps.iter();
         let bars = steps.map(|step| DerivedBar {
-            range: range(step.host),
+            range: range(step.window),
             label: label(step.kind, step.n_members.map(u64::from)),
             meaning: BarMeaning::Step(step.kind),
         });
@@ -49,7 +49,9 @@ fn steps(analysis: &Analysis, requests: &Requests) -> Vec<DerivedBar> {
     };
     let steps = analysis.steps.serving.iter();
     let bars = steps.map(|step| DerivedBar {
-        range: range(step.interval),
+        range: step
+            .device_interval
+            .map_or(range(step.interval), |device| range(step.interval).union(range(device))),
         label: label(step.label.kind, n_requests(step)),
         meaning: BarMeaning::Step(step.label.kind),
     });

@@ -1,7 +1,9 @@
 //! Panels in a tree of tabs and splits that the user may rearrange.
 
 use egui::{Ui, WidgetText};
-use egui_tiles::{Behavior, SimplificationOptions, Tile, TileId, Tiles, Tree, UiResponse};
+use egui_tiles::{
+    Behavior, Container, SimplificationOptions, Tile, TileId, Tiles, Tree, UiResponse,
+};
 
 use super::timeline::TimelineContext;
 use super::{compare, details, notes, problems, requests, statistics, timeline, verdict};
@@ -50,6 +52,20 @@ impl Layout {
     /// Brings a panel to the front of its tabs.
     pub(crate) fn show(&mut self, panel: Panel) {
         self.tree.make_active(|_, tile| matches!(tile, Tile::Pane(of) if *of == panel));
+    }
+
+    /// Makes a panel nearly as high as all above and below it are together.
+    pub(crate) fn enlarge(&mut self, panel: Panel) {
+        let tiles = &mut self.tree.tiles;
+        let pane = tiles.iter().find(|(_, tile)| matches!(tile, Tile::Pane(of) if *of == panel));
+        let Some(tabs) = pane.map(|(id, _)| *id).and_then(|id| tiles.parent_of(id)) else { return };
+        let Some(split) = tiles.parent_of(tabs) else { return };
+        if let Some(Tile::Container(Container::Linear(split))) = tiles.get_mut(split) {
+            let others = split.children.iter().filter(|child| **child != tabs);
+            let others: f32 = others.map(|child| split.shares[*child]).sum();
+            let share = split.shares[tabs].max(others * 0.8);
+            split.shares.set_share(tabs, share);
+        }
     }
 
     /// Whether every panel is in it: one that was kept by another version may lack some.

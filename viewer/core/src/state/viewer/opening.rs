@@ -68,6 +68,7 @@ impl Viewer {
         let document = session.document.clone();
         self.status = "comparing …".to_owned();
         self.layout.show(Panel::Compare);
+        self.layout.enlarge(Panel::Compare);
         self.jobs.spawn(move || {
             let before = crate::document::open(&paths, &OpenProgress::default());
             Message::Compared(match before {
