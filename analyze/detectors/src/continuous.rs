@@ -18,6 +18,10 @@ use crate::replay::{Removal, as_run_again, misfit};
 use crate::step_model::StepModel;
 use crate::telemetry::{KV_FULL, KV_USE};
 
+/// Fewest steps, and least share of them, that show that prompts are computed apart.
+const APART_STEPS_MIN: i32 = 8;
+const APART_MIN: f64 = 0.9;
+
 /// A server to run again.
 #[derive(Debug)]
 pub(crate) struct Continuous {
@@ -27,6 +31,8 @@ pub(crate) struct Continuous {
     limit: f64,
     /// Most prompt tokens a step may hold.
     budget: f64,
+    /// Whether prompts are computed in steps of their own, before anything else.
+    is_apart: bool,
     n_requests: usize,
     /// Latencies of the run without any removal, to compare with.
     observed: Vec<Option<i64>>,
@@ -125,6 +131,7 @@ impl Continuous {
             lanes,
             limit: limit_of(case, largest),
             budget: declared.unwrap_or(most_tokens).max(most_tokens),
+            is_apart: computes_prompts_apart(case),
             n_requests: case.latencies.len(),
             observed: Vec::new(),
         };
@@ -170,10 +177,19 @@ impl Continuous {
             removals.iter().any(|removal| removal.is_unlimited || removal.is_unpreempted);
         let limit = if unlimited { f64::INFINITY } else { self.limit };
         for lane in &self.lanes {
-            lane.run(model, &factors, (limit, self.budget), removals, &mut latencies);
+            let rules = Rules { limit, budget: self.budget, is_apart: self.is_apart };
+            lane.run(model, &factors, rules, removals, &mut latencies);
         }
         latencies
     }
+}
+
+/// What a step may hold, see [`Continuous`].
+#[derive(Clone, Copy)]
+struct Rules {
+    limit: f64,
+    budget: f64,
+    is_apart: bool,
 }
 
 impl Lane {
@@ -181,7 +197,7 @@ impl Lane {
         &self,
         model: &StepModel,
         factors: &[f64],
-        (limit, budget): (f64, f64),
+        rules: Rules,
         removals: &[&Removal],
         latencies: &mut [Option<i64>],
     ) {
@@ -212,7 +228,7 @@ impl Lane {
             }
             while next < jobs.len()
                 && jobs[next].0 <= now
-                && ((prompts.len() + decoding.len()) as f64) < limit
+                && ((prompts.len() + decoding.len()) as f64) < rules.limit
             {
                 let job = &self.jobs[jobs[next].1];
                 if job.prompt_tokens > 0.0 {
@@ -224,14 +240,16 @@ impl Lane {
                 }
                 next += 1;
             }
-            count += 1;
+            // Those that decode wait for prompts that are computed apart.
+            let waits = rules.is_apart && !prompts.is_empty();
+            count += u64::from(!waits);
             // The step that really ran at this time tells what was different about it.
             while near + 1 < self.steps.len() && self.steps[near + 1].start_ns <= now {
                 near += 1;
             }
             let seen = self.steps.get(near);
-            let n_decode = decoding.len() as u64;
-            let mut left = (budget - n_decode as f64).max(1.0);
+            let n_decode = if waits { 0 } else { decoding.len() as u64 };
+            let mut left = (rules.budget - n_decode as f64).max(1.0);
             let mut tokens = 0.0;
             tokens_out.clear();
             for (job, open) in &mut prompts {
@@ -288,6 +306,41 @@ impl Lane {
 
 fn value(list: &[u64], at: usize) -> u64 {
     list.get(at).copied().unwrap_or(0)
+}
+
+/// Whether the engine computes prompts in steps of their own, in which running requests wait: so do
+/// nearly all steps that hold prompts while requests are running.
+pub(crate) fn computes_prompts_apart(case: &Case<'_>) -> bool {
+    let waiting = waiting_members(case);
+    let (mut apart, mut all) = (0, 0);
+    for (step, row) in case.steps().iter().enumerate() {
+        let n_decodes = case.decode_requests(step);
+        if case.prefill_tokens(step) > 0 && n_decodes + u64::from(waiting[step]) > 0 {
+            all += 1;
+            apart += usize::from(row.label.generation_requests == Some(0));
+        }
+    }
+    all >= APART_STEPS_MIN && apart as f64 >= APART_MIN * f64::from(all)
+}
+
+/// How many requests have begun and not ended at each step of their engine without being in it.
+pub(crate) fn waiting_members(case: &Case<'_>) -> Vec<u32> {
+    let mut begun = vec![0_i32; case.facts.len() + 1];
+    let mut inside = vec![0_i32; case.facts.len()];
+    for request in &case.requests.requests {
+        let (Some(first), Some(last)) = (request.steps.first(), request.steps.last()) else {
+            continue;
+        };
+        begun[first.step as usize] += 1;
+        begun[last.step as usize + 1] -= 1;
+        request.steps.iter().for_each(|member| inside[member.step as usize] += 1);
+    }
+    let mut now = 0;
+    let waiting = inside.iter().zip(&begun).map(|(inside, change)| {
+        now += change;
+        (now - inside).max(0) as u32
+    });
+    waiting.collect()
 }
 
 /// Most requests a step may hold: as declared, but what was seen where the KV cache was used up

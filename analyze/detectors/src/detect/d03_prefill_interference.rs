@@ -2,6 +2,7 @@
 
 use underspan_engine::Request;
 
+use crate::continuous::{computes_prompts_apart, waiting_members};
 use crate::detector::{Detection, Detector, Finding, Grade, Layer, Setting};
 use crate::measure::{largest_steps, out_of_runs, p95_share, percent, requests_in};
 use crate::replay::Removal;
@@ -51,11 +52,19 @@ impl Detector for PrefillInterference {
         };
         // Prompts of the usual length are what the server is for: only longer ones count.
         let natural = usual_tokens(case.baseline.as_deref().unwrap_or(case));
+        // Where prompts have steps of their own, all others wait for the whole step.
+        let is_apart = computes_prompts_apart(case);
+        let waiting = waiting_members(case);
         let excess: Vec<u64> = (0..case.facts.len())
             .map(|step| {
                 let tokens = case.prefill_tokens(step);
                 let beyond = tokens.saturating_sub(natural) as f64 / tokens.max(1) as f64;
-                (excess(case, &model, step) as f64 * beyond) as u64
+                let excess = match is_apart {
+                    true if waiting[step] > 0 => case.step_ns(step),
+                    true => 0,
+                    false => excess(case, &model, step),
+                };
+                (excess as f64 * beyond) as u64
             })
             .collect();
         let removal =

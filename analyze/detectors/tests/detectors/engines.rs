@@ -1,7 +1,9 @@
 //! Detectors of engines that batch, each on a small engine with its fault and on a look-alike.
 
 use crate::hand_made::engine::{Asked, Content, LONG, asked};
-use crate::hand_made::{MS, NARROW, Server, US, Work, assert_told_apart, detect, with_case};
+use crate::hand_made::{
+    MS, NARROW, Server, US, Work, assert_counterfactual, assert_told_apart, detect,
+};
 use underspan_detectors::Detection;
 use underspan_model::tables::MemoryKind;
 
@@ -199,20 +201,6 @@ fn batching(slow: impl Fn(&mut Work<'_>, &Content)) -> Server {
         }
         work.sample_tokens();
     })
-}
-
-/// Holds p95 without what a detector found to that of a server that never had it.
-fn assert_counterfactual(id: &str, faulty: Server, healthy: Server) {
-    let truth = with_case(healthy, |case| case.percentile(95)) as f64;
-    let (p95, without) = with_case(faulty, |case| {
-        let found = underspan_detectors::detector(id).expect("a detector").detect(case);
-        let Detection::Found(finding) = found else { panic!("{id}: {found:?}") };
-        let mut without = case.without(&[&finding.removal]);
-        without.sort_unstable();
-        (case.percentile(95) as f64, without[(without.len() * 95).div_ceil(100) - 1] as f64)
-    });
-    assert!(p95 > 1.25 * truth, "{id}: {p95} is not slow, against {truth}");
-    assert!((without / truth - 1.0).abs() < 0.1, "{id}: {without}, not {truth}; it was {p95}");
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! Detectors on engines whose steps hold prompts and answers in ever other amounts.
 
 use crate::hand_made::engine::{Asked, Content, LONG, asked};
-use crate::hand_made::{MS, NARROW, Server, US, Work, assert_told_apart, detect};
+use crate::hand_made::{
+    MS, NARROW, Server, US, Work, assert_counterfactual, assert_told_apart, detect,
+};
 use underspan_detectors::Detection;
 
 /// Prompts of many lengths, one after the other.
@@ -66,4 +68,23 @@ fn losing(preempted: f64) -> Server {
 #[test]
 fn d10_preemptions_count_when_they_reach_the_slowest_requests() {
     assert_told_apart("D10", losing(10.0), losing(1.0));
+}
+
+/// Steps of an engine that computes prompts apart, each with `ns` in which the host is slow.
+fn apart(long: u32, ns: i64) -> Server {
+    let all = asked(180, LONG / 180, |at| if at % 15 == 7 { long } else { 400 });
+    Server::prompts_apart(&all, move |work, content| {
+        work.kernel(NARROW, 10 * US).think(ns);
+        step(work, content, 1.0);
+    })
+}
+
+#[test]
+fn d3_counts_long_prompts_that_all_others_wait_for() {
+    assert_told_apart("D3", apart(6_000, 0), apart(450, 0));
+}
+
+#[test]
+fn p95_without_a_slow_host_is_right_where_prompts_are_computed_apart() {
+    assert_counterfactual("D6", apart(400, 3 * MS), apart(400, 0));
 }

@@ -308,7 +308,14 @@ fn by_tokens<'a>(time: &EngineTime<'_>, table: &Timetable<'a>, found: &Found) ->
         }
         (None, Some(last), Some(n)) => {
             let from = if n == 0 { ended } else { table.decoded_before(last, n - 1)? };
-            (0..from).rev().take(CHUNK_LIMIT).find(|place| may_hold_prompt(time, steps[*place]))?
+            let mut held = (0..from).rev().take(CHUNK_LIMIT);
+            let latest = held.find(|place| may_hold_prompt(time, steps[*place]))?;
+            // Of several in a row the first that began once the request was there.
+            let in_a_row = (0..=latest).rev().take(CHUNK_LIMIT);
+            let in_a_row = in_a_row.take_while(|place| {
+                may_hold_prompt(time, steps[*place]) && window(*place).0 >= start
+            });
+            in_a_row.last().unwrap_or(latest)
         }
         _ => return None,
     };

@@ -51,6 +51,15 @@ struct Running {
 impl Server {
     /// An engine with continuous batching and room for everybody.
     pub(crate) fn continuous(asked: &[Asked], work: impl Fn(&mut Work<'_>, &Content)) -> Self {
+        Self::iterating(asked, false, work)
+    }
+
+    /// One that computes prompts first, in steps of their own, while all others wait.
+    pub(crate) fn prompts_apart(asked: &[Asked], work: impl Fn(&mut Work<'_>, &Content)) -> Self {
+        Self::iterating(asked, true, work)
+    }
+
+    fn iterating(asked: &[Asked], is_apart: bool, work: impl Fn(&mut Work<'_>, &Content)) -> Self {
         let mut server = Self::with_devices();
         let mut waiting = asked.iter().enumerate().peekable();
         let (mut running, mut now, mut at): (Vec<Running>, i64, usize) = (Vec::new(), 0, 0);
@@ -58,8 +67,14 @@ impl Server {
         let mut starts = ends.clone();
         loop {
             let mut members: Vec<StepMember> = Vec::new();
-            running.iter().for_each(|r| members.push(server.member(at, r.request, 1, true)));
-            let n_decodes = running.len() as u64;
+            let has_prompt = waiting.peek().is_some_and(|(_, new)| new.at <= now);
+            let n_before = running.len();
+            let waits = is_apart && has_prompt;
+            let n_decodes = if waits { 0 } else { n_before };
+            for r in &running[..n_decodes] {
+                members.push(server.member(at, r.request, 1, true));
+            }
+            let n_decodes = n_decodes as u64;
             let mut prompt_tokens = 0;
             while let Some((request, new)) = waiting.next_if(|(_, new)| new.at <= now) {
                 starts[request] = now;
@@ -76,7 +91,8 @@ impl Server {
             let n_members = members.len() as u64;
             let content = Content { at, start: now, n_members, n_decodes, prompt_tokens };
             let end = server.step(StepKind::Mixed, now, members, |w| work(w, &content));
-            running.iter_mut().for_each(|r| r.left -= 1);
+            let from = if waits { n_before } else { 0 };
+            running[from..].iter_mut().for_each(|r| r.left -= 1);
             running.iter().filter(|r| r.left == 0).for_each(|r| ends[r.request] = end);
             running.retain(|r| r.left > 0);
             (now, at) = (end + 20 * US, at + 1);
