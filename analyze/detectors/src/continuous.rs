@@ -31,6 +31,8 @@ pub(crate) struct Continuous {
     limit: f64,
     /// Most prompt tokens a step may hold.
     budget: f64,
+    /// Most tokens that the KV cache may hold; infinite where it never was used up.
+    kv_tokens: f64,
     /// Whether prompts are computed in steps of their own, before anything else.
     is_apart: bool,
     n_requests: usize,
@@ -53,6 +55,8 @@ struct Job {
     /// From the end of its last step to its own end.
     after_ns: i64,
     prompt_tokens: f64,
+    /// Tokens of its prompt that the KV cache holds, computed or found there.
+    held_tokens: f64,
     decode_steps: u64,
     /// Steps that its answer needs when it is never put out of the batch.
     least_steps: u64,
@@ -118,6 +122,7 @@ impl Continuous {
                 arrival_ns: served.arrival_ns,
                 after_ns: served.end_ns.saturating_sub(end.end_ns),
                 prompt_tokens: if prefills > 0 { prompt.max(1.0) } else { 0.0 },
+                held_tokens: request.tokens.prompt.map_or(prompt, |n| n as f64),
                 decode_steps: decodes as u64,
                 least_steps: request
                     .tokens
@@ -131,6 +136,7 @@ impl Continuous {
             lanes,
             limit: limit_of(case, largest),
             budget: declared.unwrap_or(most_tokens).max(most_tokens),
+            kv_tokens: kv_tokens(case),
             is_apart: computes_prompts_apart(case),
             n_requests: case.latencies.len(),
             observed: Vec::new(),
@@ -176,8 +182,9 @@ impl Continuous {
         let unlimited =
             removals.iter().any(|removal| removal.is_unlimited || removal.is_unpreempted);
         let limit = if unlimited { f64::INFINITY } else { self.limit };
+        let kv_tokens = if unlimited { f64::INFINITY } else { self.kv_tokens };
         for lane in &self.lanes {
-            let rules = Rules { limit, budget: self.budget, is_apart: self.is_apart };
+            let rules = Rules { limit, kv_tokens, budget: self.budget, is_apart: self.is_apart };
             lane.run(model, &factors, rules, removals, &mut latencies);
         }
         latencies
@@ -188,6 +195,7 @@ impl Continuous {
 #[derive(Clone, Copy)]
 struct Rules {
     limit: f64,
+    kv_tokens: f64,
     budget: f64,
     is_apart: bool,
 }
@@ -221,6 +229,8 @@ impl Lane {
         let mut decoding: BinaryHeap<Reverse<(u64, usize)>> = BinaryHeap::new();
         let (mut next, mut now, mut count) = (0, i64::MIN, 0_u64);
         let mut near = 0;
+        // Tokens in the KV cache: of prompts, and what each step of each request added.
+        let mut held = 0.0_f64;
         let mut tokens_out: Vec<usize> = Vec::new();
         while next < jobs.len() || !prompts.is_empty() || !decoding.is_empty() {
             if prompts.is_empty() && decoding.is_empty() {
@@ -231,6 +241,11 @@ impl Lane {
                 && ((prompts.len() + decoding.len()) as f64) < rules.limit
             {
                 let job = &self.jobs[jobs[next].1];
+                let is_empty = prompts.is_empty() && decoding.is_empty();
+                if held + job.held_tokens > rules.kv_tokens && !is_empty {
+                    break;
+                }
+                held += job.held_tokens;
                 if job.prompt_tokens > 0.0 {
                     let tokens = job.prompt_tokens - sum(|r| &r.prompt_tokens, job.request);
                     prompts.push_back((jobs[next].1, tokens.max(1.0)));
@@ -249,6 +264,7 @@ impl Lane {
             }
             let seen = self.steps.get(near);
             let n_decode = if waits { 0 } else { decoding.len() as u64 };
+            held += n_decode as f64;
             let mut left = (rules.budget - n_decode as f64).max(1.0);
             let mut tokens = 0.0;
             tokens_out.clear();
@@ -290,6 +306,7 @@ impl Lane {
             }
             for at in done {
                 let job = &self.jobs[at];
+                held -= job.held_tokens + job.decode_steps(removals) as f64;
                 let after = job.after_ns;
                 let after = if after > 0 {
                     (after as f64 - sum(|r| &r.after_ns, job.request)).max(0.0) as i64
@@ -350,6 +367,14 @@ fn limit_of(case: &Case<'_>, largest: f64) -> f64 {
     let is_used_up = kv.is_some_and(|kv| kv.value.iter().any(|used| *used >= KV_FULL));
     let declared = case.settings.batch_limit().unwrap_or(f64::INFINITY);
     if is_used_up { largest.max(1.0) } else { declared.max(largest) }
+}
+
+/// Tokens that the KV cache holds, where it is declared and was used up.
+fn kv_tokens(case: &Case<'_>) -> f64 {
+    let kv = case.telemetry.gauge(KV_USE);
+    let is_used_up = kv.is_some_and(|kv| kv.value.iter().any(|used| *used >= KV_FULL));
+    let declared = case.settings.number("engine.kv_cache_tokens").filter(|n| *n >= 1.0);
+    declared.filter(|_| is_used_up).unwrap_or(f64::INFINITY)
 }
 
 /// Prompt tokens of a request that were computed: as its steps say, or `scale` of those that its

@@ -250,17 +250,7 @@ impl Verdict {
                     load * 100.0
                 ));
             } else if grew > GROWTH_MIN {
-                let seen: Vec<String> = self
-                    .detections
-                    .iter()
-                    .filter_map(|(id, said)| match said {
-                        Detection::Found(finding) if !finding.removal.is_empty() => Some(format!(
-                            "{id} was seen, but what it takes of p95 is not certain: {}",
-                            finding.summary
-                        )),
-                        _ => None,
-                    })
-                    .collect();
+                let seen = self.seen_without_certainty();
                 self.reasons.push(format!(
                     "p95 grew by {:.0} % against the baseline and no detector {}",
                     grew * 100.0,
@@ -295,6 +285,12 @@ impl Verdict {
             self.kind = VerdictKind::Inconclusive;
             return;
         }
+        let seen = self.seen_without_certainty();
+        if !seen.is_empty() {
+            self.reasons.extend(seen);
+            self.kind = VerdictKind::Inconclusive;
+            return;
+        }
         if let Some(finding) = composition.filter(|_| self.kernel_share >= MODEL_SHARE) {
             self.kind = VerdictKind::Layer(Layer::Model);
             self.top_cause = Some(finding.id);
@@ -307,6 +303,18 @@ impl Verdict {
                 finding,
             });
         }
+    }
+
+    /// What detectors found whose share of the 95th percentile may as well be chance.
+    fn seen_without_certainty(&self) -> Vec<String> {
+        let found = self.detections.iter().filter_map(|(id, said)| match said {
+            Detection::Found(finding) if !finding.removal.is_empty() => Some(format!(
+                "{id} was seen, but what it takes of p95 is not certain: {}",
+                finding.summary
+            )),
+            _ => None,
+        });
+        found.collect()
     }
 
     /// Whether p95 without the causes may be that of the baseline.

@@ -2,9 +2,10 @@
 
 use crate::hand_made::engine::{Asked, Content, LONG, asked};
 use crate::hand_made::{
-    MS, NARROW, Server, US, Work, assert_counterfactual, assert_told_apart, detect,
+    MS, NARROW, Server, US, Work, assert_counterfactual, assert_told_apart, detect, p95_of,
+    with_case,
 };
-use underspan_detectors::Detection;
+use underspan_detectors::{Detection, Removal};
 
 /// Prompts of many lengths, one after the other.
 fn prompts(n: i64) -> Vec<Asked> {
@@ -87,4 +88,17 @@ fn d3_counts_long_prompts_that_all_others_wait_for() {
 #[test]
 fn p95_without_a_slow_host_is_right_where_prompts_are_computed_apart() {
     assert_counterfactual("D6", apart(400, 3 * MS), apart(400, 0));
+}
+
+#[test]
+fn p95_without_a_full_kv_cache_is_that_of_a_server_with_room() {
+    let all = asked(400, LONG / 400, |at| 300 + (at * 97 % 211) as u32 * 4);
+    let with = |tokens| Server::with_kv_cache(&all, tokens, |w, content| step(w, content, 1.0));
+    let truth = with_case(with(1_000_000), |case| case.percentile(95)) as f64;
+    let (p95, without) = with_case(with(2_000), |case| {
+        let unlimited = Removal { is_unlimited: true, ..Removal::default() };
+        (case.percentile(95) as f64, p95_of(case.without(&[&unlimited])) as f64)
+    });
+    assert!(p95 > 1.25 * truth, "{p95} is not slow, against {truth}");
+    assert!((without / truth - 1.0).abs() < 0.1, "{without}, not {truth}; it was {p95}");
 }

@@ -45,21 +45,39 @@ pub(crate) fn asked(n: i64, apart: i64, prompt: impl Fn(i64) -> u32) -> Vec<Aske
 
 struct Running {
     request: usize,
+    /// Tokens in the KV cache.
+    held: u32,
     left: u32,
 }
 
 impl Server {
     /// An engine with continuous batching and room for everybody.
     pub(crate) fn continuous(asked: &[Asked], work: impl Fn(&mut Work<'_>, &Content)) -> Self {
-        Self::iterating(asked, false, work)
+        Self::iterating(asked, false, u32::MAX, work)
     }
 
     /// One that computes prompts first, in steps of their own, while all others wait.
     pub(crate) fn prompts_apart(asked: &[Asked], work: impl Fn(&mut Work<'_>, &Content)) -> Self {
-        Self::iterating(asked, true, work)
+        Self::iterating(asked, true, u32::MAX, work)
     }
 
-    fn iterating(asked: &[Asked], is_apart: bool, work: impl Fn(&mut Work<'_>, &Content)) -> Self {
+    /// One whose KV cache holds so many tokens: who does not fit waits.
+    pub(crate) fn with_kv_cache(
+        asked: &[Asked],
+        tokens: u32,
+        work: impl Fn(&mut Work<'_>, &Content),
+    ) -> Self {
+        Self::iterating(asked, false, tokens, work)
+            .declare("engine.kv_cache_tokens", &tokens.to_string())
+            .sample("vllm:kv_cache_usage_perc", |_| 0.97)
+    }
+
+    fn iterating(
+        asked: &[Asked],
+        is_apart: bool,
+        kv_tokens: u32,
+        work: impl Fn(&mut Work<'_>, &Content),
+    ) -> Self {
         let mut server = Self::with_devices();
         let mut waiting = asked.iter().enumerate().peekable();
         let (mut running, mut now, mut at): (Vec<Running>, i64, usize) = (Vec::new(), 0, 0);
@@ -76,12 +94,17 @@ impl Server {
             }
             let n_decodes = n_decodes as u64;
             let mut prompt_tokens = 0;
-            while let Some((request, new)) = waiting.next_if(|(_, new)| new.at <= now) {
+            let mut held: u32 = running.iter().map(|r| r.held).sum();
+            let fits = |new: &Asked, held| held == 0 || held + new.prompt <= kv_tokens;
+            while let Some((request, new)) =
+                waiting.next_if(|(_, new)| new.at <= now && fits(new, held))
+            {
                 starts[request] = now;
+                held += new.prompt;
                 let tokens = new.prompt - new.cached;
                 prompt_tokens += u64::from(tokens);
                 members.push(server.member(at, request, tokens, false));
-                running.push(Running { request, left: new.answer + new.lost });
+                running.push(Running { request, held: new.prompt, left: new.answer + new.lost });
             }
             if members.is_empty() {
                 let Some((_, next)) = waiting.peek() else { break };
@@ -92,7 +115,7 @@ impl Server {
             let content = Content { at, start: now, n_members, n_decodes, prompt_tokens };
             let end = server.step(StepKind::Mixed, now, members, |w| work(w, &content));
             let from = if waits { n_before } else { 0 };
-            running[from..].iter_mut().for_each(|r| r.left -= 1);
+            running[from..].iter_mut().for_each(|r| (r.left, r.held) = (r.left - 1, r.held + 1));
             running.iter().filter(|r| r.left == 0).for_each(|r| ends[r.request] = end);
             running.retain(|r| r.left > 0);
             (now, at) = (end + 20 * US, at + 1);

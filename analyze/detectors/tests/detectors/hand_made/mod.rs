@@ -211,7 +211,7 @@ pub(crate) fn detect(id: &str, server: Server, before: Option<Server>) -> Detect
 }
 
 /// What `look` sees of a server's capture.
-fn with_case<T>(server: Server, look: impl FnOnce(&Case<'_>) -> T) -> T {
+pub(crate) fn with_case<T>(server: Server, look: impl FnOnce(&Case<'_>) -> T) -> T {
     let timeline = server.build();
     let analysis = Analysis::of(&timeline, &AnalysisOptions::default());
     let requests = Requests::of(&timeline, &analysis, &RequestOptions::default());
@@ -226,15 +226,19 @@ pub(crate) fn assert_told_apart(id: &str, faulty: Server, healthy: Server) {
     assert!(matches!(left, Detection::Clear(_)), "{id}: {left:?}");
 }
 
+/// Nearest-rank 95th percentile.
+pub(crate) fn p95_of(mut values: Vec<u64>) -> u64 {
+    values.sort_unstable();
+    values[(values.len() * 95).div_ceil(100) - 1]
+}
+
 /// Holds p95 without what a detector found to that of a server that never had it.
 pub(crate) fn assert_counterfactual(id: &str, faulty: Server, healthy: Server) {
     let truth = with_case(healthy, |case| case.percentile(95)) as f64;
     let (p95, without) = with_case(faulty, |case| {
         let found = detector(id).expect("a detector").detect(case);
         let Detection::Found(finding) = found else { panic!("{id}: {found:?}") };
-        let mut without = case.without(&[&finding.removal]);
-        without.sort_unstable();
-        (case.percentile(95) as f64, without[(without.len() * 95).div_ceil(100) - 1] as f64)
+        (case.percentile(95) as f64, p95_of(case.without(&[&finding.removal])) as f64)
     });
     assert!(p95 > 1.25 * truth, "{id}: {p95} is not slow, against {truth}");
     assert!((without / truth - 1.0).abs() < 0.1, "{id}: {without}, not {truth}; it was {p95}");
