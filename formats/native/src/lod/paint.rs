@@ -13,6 +13,8 @@ pub(super) struct Painter<'a> {
     n_pixels: usize,
     pixels_per_ns: f64,
     pixel_ns: f64,
+    /// Whole nanoseconds of a pixel: what is no longer fits in it.
+    whole_pixel_ns: u64,
     /// What is no wider may be spread over its pixels, in nanoseconds.
     tolerance_ns: f64,
     pixels: Vec<Pixel>,
@@ -54,6 +56,7 @@ impl<'a> Painter<'a> {
             n_pixels,
             pixels_per_ns: n_pixels as f64 / length,
             pixel_ns: length / n_pixels as f64,
+            whole_pixel_ns: (length / n_pixels as f64) as u64,
             tolerance_ns: 0.0,
             pixels: vec![EMPTY; n_pixels],
             wide,
@@ -109,7 +112,7 @@ impl<'a> Painter<'a> {
             return Offer::Done;
         }
         let is_inside = node.start >= self.start && node.end <= self.end;
-        if is_inside && node.end.abs_diff(node.start) as f64 <= self.pixel_ns {
+        if is_inside && node.end.abs_diff(node.start) <= self.whole_pixel_ns {
             self.absorb(node, node.start, node.end);
             return Offer::Done;
         }
@@ -154,8 +157,15 @@ impl<'a> Painter<'a> {
 
     #[inline]
     fn pixel_of(&self, at: i64) -> usize {
-        let pixel = (at.abs_diff(self.start) as f64 * self.pixels_per_ns) as usize;
+        let pixel = (self.offset_of(at) * self.pixels_per_ns) as usize;
         pixel.min(self.n_pixels - 1)
+    }
+
+    /// How far a time lies behind the start. A signed number becomes a float in one instruction,
+    /// an unsigned one in many.
+    #[inline]
+    fn offset_of(&self, at: i64) -> f64 {
+        at.saturating_sub(self.start) as f64
     }
 
     /// Adds what lies from `start` to `end`, no longer than a pixel, to one pixel or two.
@@ -163,7 +173,7 @@ impl<'a> Painter<'a> {
     fn absorb(&mut self, node: &Node, start: i64, end: i64) {
         let at = self.pixel_of(start);
         let pixel_end = (at + 1) as f64 * self.pixel_ns;
-        let beyond = end.abs_diff(self.start) as f64 - pixel_end;
+        let beyond = self.offset_of(end) - pixel_end;
         let mut busy = node.busy as f64;
         if beyond > 0.0 && at + 1 < self.n_pixels {
             let share = busy * (beyond / end.abs_diff(start).max(1) as f64).min(1.0);
