@@ -304,10 +304,21 @@ fn by_tokens<'a>(time: &EngineTime<'_>, table: &Timetable<'a>, found: &Found) ->
         (Some(ttft), ..) => {
             let made = start.saturating_add(ttft);
             let ended = steps.partition_point(|step| time.window(*step).1 <= made);
+            if ended == 0 {
+                // Its first token came before the capture began.
+                return by_time(time, engine, found, (made, ttft, end.saturating_sub(made)));
+            }
             (0..ended).rev().take(CHUNK_LIMIT).find(|place| may_hold_prompt(time, steps[*place]))?
         }
         (None, Some(last), Some(n)) => {
-            let from = if n == 0 { ended } else { table.decoded_before(last, n - 1)? };
+            let from = match n {
+                0 => ended,
+                n => match table.decoded_before(last, n - 1) {
+                    Some(from) => from,
+                    // Longer than the capture reaches back.
+                    None => return by_time(time, engine, found, (start, 0, end - start)),
+                },
+            };
             let mut held = (0..from).rev().take(CHUNK_LIMIT);
             let latest = held.find(|place| may_hold_prompt(time, steps[*place]))?;
             // Of several in a row the first that began once the request was there.
