@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use serde_json::Value;
-use underspan_engine::CaptureSummary;
+use underspan_engine::{Analysis, AnalysisOptions, CaptureSummary};
 use underspan_import::{ImportOptions, NoProgress, import_path};
 use underspan_model::Timeline;
 use underspan_native::WriteOptions;
@@ -142,4 +142,35 @@ fn every_real_trace_says_what_facts_say() {
     println!("bytes of all files, not packed and packed where small: {stored_bytes:?}");
     assert!(stored_bytes[1] < stored_bytes[0]);
     assert!(wrong.is_empty(), "{} of our numbers differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn steps_of_real_engines_have_their_sizes_and_tokens() {
+    let Some(corpus) = corpus() else {
+        println!("skipped: ../shared absent");
+        return;
+    };
+    // Of one step each: requests, and tokens of prompts and of answers, as the traces' labels say.
+    let steps = [
+        ("kineto/k03_1782799835.6885648-TP-0-DECODE.trace.json.gz", 16, 0, 16),
+        ("kineto/k16_eager_trace.json.gz", 1, 888, 0),
+        ("kineto/k18_graph_execution.json.gz", 32, 0, 32),
+        ("kineto/k19_sglang_Qwen3-8B_decode.json.gz", 32, 0, 32),
+    ];
+    for (file, requests, prompt, answer) in steps {
+        let path = corpus.join(file);
+        let timeline = import_path(&path, &ImportOptions::default(), &NoProgress)
+            .unwrap_or_else(|error| panic!("{error}"));
+        let analysis = Analysis::of(&timeline, &AnalysisOptions::default());
+        let labels: Vec<_> = analysis
+            .steps
+            .serving
+            .iter()
+            .map(|step| {
+                let label = &step.label;
+                (label.requests, label.context_tokens, label.generation_tokens)
+            })
+            .collect();
+        assert_eq!(labels, [(Some(requests), Some(prompt), Some(answer))], "{file}");
+    }
 }

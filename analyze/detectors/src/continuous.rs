@@ -130,7 +130,7 @@ impl Continuous {
                     .map_or(decodes as u64, |n| n.saturating_sub(1).min(decodes as u64)),
             });
         }
-        let declared = case.settings.number("engine.max_num_batched_tokens");
+        let declared = case.settings.token_budget().map(|(_, budget)| budget);
         let mut server = Self {
             model,
             lanes,
@@ -373,7 +373,9 @@ fn limit_of(case: &Case<'_>, largest: f64) -> f64 {
 fn kv_tokens(case: &Case<'_>) -> f64 {
     let kv = case.telemetry.gauge(KV_USE);
     let is_used_up = kv.is_some_and(|kv| kv.value.iter().any(|used| *used >= KV_FULL));
-    let declared = case.settings.number("engine.kv_cache_tokens").filter(|n| *n >= 1.0);
+    let counted = case.telemetry.gauge(&["max_total_num_tokens"]);
+    let counted = counted.and_then(|tokens| tokens.value.last().copied()).filter(|n| *n >= 1.0);
+    let declared = case.settings.kv_tokens().or(counted);
     declared.filter(|_| is_used_up).unwrap_or(f64::INFINITY)
 }
 

@@ -4,6 +4,14 @@ use std::collections::BTreeMap;
 
 use underspan_model::{StringId, Timeline};
 
+/// Settings of vLLM and what SGLang calls them.
+const SGLANG_NAMES: &[(&str, &str)] = &[
+    ("cudagraph_capture_sizes", "cuda_graph_bs"),
+    ("gpu_memory_utilization", "mem_fraction_static"),
+    ("max_num_batched_tokens", "chunked_prefill_size"),
+    ("max_num_seqs", "max_running_requests"),
+];
+
 /// Declared values by their path below `declared.`: `engine.max_num_seqs`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Settings {
@@ -76,6 +84,35 @@ impl Settings {
             .filter(|limit| *limit >= 1.0)
     }
 
+    /// Most prompt tokens that one step may compute, with the name of the setting in its engine;
+    /// `None` when not declared.
+    pub fn token_budget(&self) -> Option<(&'static str, f64)> {
+        let keys = [
+            ("engine.max_num_batched_tokens", "max_num_batched_tokens"),
+            ("engine.chunked_prefill_size", "chunked_prefill_size"),
+            ("engine.max_prefill_tokens", "max_prefill_tokens"),
+        ];
+        keys.into_iter().find_map(|(path, name)| {
+            let budget = self.number(path).filter(|budget| *budget >= 1.0)?;
+            Some((name, budget))
+        })
+    }
+
+    /// Tokens that the KV cache holds; `None` when not declared.
+    pub fn kv_tokens(&self) -> Option<f64> {
+        ["engine.kv_cache_tokens", "engine.max_total_tokens", "engine.max_total_num_tokens"]
+            .iter()
+            .find_map(|path| self.number(path))
+            .filter(|tokens| *tokens >= 1.0)
+    }
+
+    /// What the declared engine calls the setting that vLLM calls `name`.
+    pub fn spelled(&self, name: &'static str) -> &'static str {
+        let engine = self.text("engine.name").unwrap_or_default().to_ascii_lowercase();
+        let known = SGLANG_NAMES.iter().find(|(vllm, _)| *vllm == name);
+        known.filter(|_| engine.contains("sglang")).map_or(name, |(_, sglang)| sglang)
+    }
+
     /// From how many requests on the batcher starts a batch at once; `None` when not declared.
     pub fn preferred_batch(&self) -> Option<f64> {
         let sizes = self.below("engine.dynamic_batching.preferred_batch_size");
@@ -117,6 +154,21 @@ mod tests {
             timeline.dimensions.properties.push(Property { source: 0, key, value });
         }
         Settings::of(&timeline)
+    }
+
+    #[test]
+    fn settings_have_the_names_of_their_engine() {
+        let vllm = settings(&[("declared.engine.name", "vllm")]);
+        assert_eq!(vllm.spelled("max_num_seqs"), "max_num_seqs");
+        let sglang = settings(&[
+            ("declared.engine.name", "SGLang"),
+            ("declared.engine.chunked_prefill_size", "4096"),
+            ("declared.engine.max_total_tokens", "90000"),
+        ]);
+        assert_eq!(sglang.spelled("max_num_seqs"), "max_running_requests");
+        assert_eq!(sglang.spelled("another"), "another");
+        assert_eq!(sglang.token_budget(), Some(("chunked_prefill_size", 4096.0)));
+        assert_eq!(sglang.kv_tokens(), Some(90_000.0));
     }
 
     #[test]

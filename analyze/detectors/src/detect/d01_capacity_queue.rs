@@ -115,7 +115,7 @@ fn continuous(case: &Case<'_>) -> Detection {
             if by_kv { ", its KV cache used up" } else { "" }
         ),
         (!by_kv && declared).then(|| Setting {
-            key: "max_num_seqs".to_owned(),
+            key: case.settings.spelled("max_num_seqs").to_owned(),
             current: Some(format!("{limit:.0}")),
             suggested: format!("{:.0}", limit * 2.0),
         }),

@@ -82,7 +82,10 @@ impl Detector for PrefillInterference {
             (0..case.facts.len()).filter(|step| removal.run_ns[*step] > 0).collect();
         let tokens: Vec<u64> = stretched.iter().map(|step| case.prefill_tokens(*step)).collect();
         let largest = tokens.iter().copied().max().unwrap_or(0);
-        let budget = case.settings.number("engine.max_num_batched_tokens");
+        let (key, budget) = match case.settings.token_budget() {
+            Some((key, budget)) => (key, Some(budget)),
+            None => (case.settings.spelled("max_num_batched_tokens"), None),
+        };
         Detection::Found(Box::new(Finding {
             id: "D3",
             summary: format!(
@@ -103,7 +106,7 @@ impl Detector for PrefillInterference {
                      own."
                 .to_owned(),
             setting: Some(Setting {
-                key: "max_num_batched_tokens".to_owned(),
+                key: key.to_owned(),
                 current: budget.map(|budget| format!("{budget:.0}")),
                 suggested: format!(
                     "{}",

@@ -101,6 +101,7 @@ impl Detector for CacheEviction {
                 percent(again)
             ));
         }
+        let memory = case.settings.spelled("gpu_memory_utilization");
         let kv = case.telemetry.gauge(KV_USE);
         let is_full = kv.is_some_and(|kv| kv.value.iter().any(|used| *used > 0.9));
         Detection::Found(Box::new(Finding {
@@ -142,9 +143,9 @@ impl Detector for CacheEviction {
                     .to_owned()
             },
             setting: (preemptions > 0.0).then(|| Setting {
-                key: "gpu_memory_utilization".to_owned(),
-                current: case.settings.text("engine.gpu_memory_utilization").map(str::to_owned),
-                suggested: "0.95, or a smaller max_num_seqs".to_owned(),
+                key: memory.to_owned(),
+                current: case.settings.text(&format!("engine.{memory}")).map(str::to_owned),
+                suggested: format!("0.95, or a smaller {}", case.settings.spelled("max_num_seqs")),
             }),
             confirm: "Watch prefix_cache_hits against prefix_cache_queries, and num_preemptions."
                 .to_owned(),
@@ -154,7 +155,8 @@ impl Detector for CacheEviction {
 
 /// Preemptions, by the counter or by the requests themselves.
 fn preemptions(case: &Case<'_>) -> f64 {
-    let counted = case.telemetry.gauge(&["num_preemptions_total", "num_preemptions"]);
+    let names = ["num_preemptions_total", "num_preemptions", "num_retracted_reqs"];
+    let counted = case.telemetry.gauge(&names);
     let of_requests: u32 = case.requests.requests.iter().map(|r| r.n_preemptions).sum();
     counted.map_or(0.0, |counted| counted.rise()).max(f64::from(of_requests))
 }
@@ -224,7 +226,11 @@ impl HitFall {
 
 /// The hit ratio of each sampling period, at its end.
 fn hit_ratios(case: &Case<'_>) -> Option<Series> {
-    let queries = case.telemetry.gauge(&["prefix_cache_queries_total", "prefix_cache_queries"])?;
+    let names = ["prefix_cache_queries_total", "prefix_cache_queries"];
+    let Some(queries) = case.telemetry.gauge(&names) else {
+        // SGLang tells the ratio itself.
+        return case.telemetry.gauge(&["cache_hit_rate"]).filter(|of| of.value.len() >= 3);
+    };
     let hits = case.telemetry.gauge(&["prefix_cache_hits_total", "prefix_cache_hits"])?;
     let mut ratios = Series::default();
     for at in 1..queries.value.len().min(hits.value.len()) {

@@ -98,7 +98,7 @@ impl Detector for GraphMiss {
                      traffic, and load code eagerly (CUDA_MODULE_LOADING=EAGER)."
                     .to_owned(),
             setting: largest.map(|largest| Setting {
-                key: "cudagraph_capture_sizes".to_owned(),
+                key: case.settings.spelled("cudagraph_capture_sizes").to_owned(),
                 current: case
                     .settings
                     .text("engine.cudagraph_capture_sizes_max")

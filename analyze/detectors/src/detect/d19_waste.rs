@@ -113,7 +113,7 @@ impl Detector for Waste {
                 .to_owned(),
             setting: Some(Setting {
                 key: if case.kind == ServerKind::Continuous {
-                    "max_num_seqs"
+                    case.settings.spelled("max_num_seqs")
                 } else {
                     "max_batch_size"
                 }

@@ -38,8 +38,8 @@ fn d3_unusually_long_prompts_count_and_usual_ones_do_not() {
     assert_told_apart("D3", prompts(8_000), prompts(120));
 }
 
-/// The second half of the prompts finds nothing in the cache.
-fn flushed(hit_ratio_before: f64) -> Server {
+/// The second half of the prompts finds next to nothing in the cache.
+fn emptied(hit_ratio_before: f64) -> Server {
     let apart = LONG / N;
     let half = LONG / 2;
     let all: Vec<Asked> = asked(N, apart, |_| 3_000)
@@ -49,8 +49,14 @@ fn flushed(hit_ratio_before: f64) -> Server {
             Asked { cached: (f64::from(request.prompt) * share) as u32, ..request }
         })
         .collect();
+    Server::continuous(&all, step)
+}
+
+/// The same with vLLM's counters.
+fn flushed(hit_ratio_before: f64) -> Server {
+    let half = LONG / 2;
     let queries = |time: i64| time as f64 / 1e6;
-    Server::continuous(&all, step).sample("vllm:prefix_cache_queries_total", queries).sample(
+    emptied(hit_ratio_before).sample("vllm:prefix_cache_queries_total", queries).sample(
         "vllm:prefix_cache_hits_total",
         move |time| {
             hit_ratio_before * queries(time.min(half)) + 0.1 * queries((time - half).max(0))
@@ -61,6 +67,12 @@ fn flushed(hit_ratio_before: f64) -> Server {
 #[test]
 fn d10_prompts_that_fell_out_of_the_cache_count_and_new_ones_do_not() {
     assert_told_apart("D10", flushed(0.9), flushed(0.1));
+    // SGLang tells the ratio itself.
+    let told = |before: f64| {
+        let ratio = move |time| if time < LONG / 2 { before } else { 0.1 };
+        emptied(before).sample("sglang:cache_hit_rate", ratio)
+    };
+    assert_told_apart("D10", told(0.9), told(0.1));
 }
 
 #[test]
