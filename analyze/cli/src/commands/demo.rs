@@ -79,11 +79,12 @@ fn doubles() -> Result<(PathBuf, PathBuf)> {
     if let Some(found) = found() {
         return Ok(found);
     }
-    let by_hand = format!("cargo {}", BUILD.join(" "));
+    let profile = profile().map_or(String::new(), |profile| format!(" {profile}"));
+    let by_hand = format!("cargo {}{profile}", BUILD.join(" "));
     // `cargo run` says which Cargo it is.
     if let Some(cargo) = std::env::var_os("CARGO") {
         terminal::note(&format!("underspan: building the simulated server: {by_hand}"));
-        let built = process::Command::new(cargo).args(BUILD).args(profile()).status();
+        let built = process::Command::new(cargo).args(BUILD).args(self::profile()).status();
         ensure!(built.is_ok_and(|status| status.success()), "it cannot be built: {by_hand}");
     }
     found().with_context(|| {

@@ -51,7 +51,8 @@ pub(super) fn run(first: Option<&str>, rest: &[OsString]) -> Result<Outcome> {
     command.args(first).args(rest);
     let status = command.status().with_context(|| {
         format!(
-            "cannot start the viewer {}: install {VIEWER} beside this program or on PATH",
+            "cannot start the viewer {}: build it (cargo build --release -p {VIEWER}) and leave it \
+             beside this program or on PATH",
             program.display()
         )
     })?;

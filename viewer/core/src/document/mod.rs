@@ -14,6 +14,7 @@ mod short_name;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
+use rayon::prelude::*;
 use underspan_model::Timeline;
 use underspan_model::tables::TableKind;
 use underspan_native::{Pyramid, Reader, Track};
@@ -131,13 +132,12 @@ impl Document {
             self.rows.get(*at).is_some_and(|row| !matches!(row.kind, RowKind::Derived(_)))
         };
         let rows: Vec<usize> = (0..self.rows.len()).filter(is_of_events).collect();
-        let mut scratch = Vec::new();
+        // On as many threads as the tiles of the window are made on.
+        let one =
+            |scratch: &mut Vec<_>, row: &usize| query_row(self, *row, window, n_pixels, scratch);
         let tiles = match in_full_detail {
             true => complete_tiles(self, &rows, window, n_pixels),
-            false => rows
-                .iter()
-                .map(|row| query_row(self, *row, window, n_pixels, &mut scratch))
-                .collect(),
+            false => rows.par_iter().map_init(Vec::new, one).collect(),
         };
         BarCount {
             n_bars: tiles.iter().map(|tile| tile.cells().len()).sum(),
