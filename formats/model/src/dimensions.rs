@@ -219,3 +219,22 @@ impl PartialEq for Dimensions {
             && self.graph_nodes == other.graph_nodes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_that_was_only_sampled_is_the_one_that_worked() {
+        let mut dimensions = Dimensions::default();
+        let [trace, counters, other] = [0, 1, 2].map(SourceId::from_raw);
+        let process = dimensions.process_id(trace, 1);
+        let worked = dimensions.device_id(trace, 0);
+        let sampled = dimensions.device_id(counters, 0);
+        dimensions.stream_id(process, worked, 1, 7);
+        assert_eq!([worked, sampled].map(|id| dimensions.device_label(id)), ["0", "0"]);
+        let second = dimensions.device_id(other, 0);
+        dimensions.stream_id(process, second, 1, 7);
+        assert_eq!([worked, second].map(|id| dimensions.device_label(id)), ["0:0", "2:0"]);
+    }
+}

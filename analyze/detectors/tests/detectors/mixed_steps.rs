@@ -86,6 +86,16 @@ fn d3_counts_long_prompts_that_all_others_wait_for() {
 }
 
 #[test]
+fn whole_steps_of_others_prompts_interfere_where_they_are_computed_apart() {
+    let all = asked(500, LONG / 500, |at| if at % 15 == 7 { 6_000 } else { 300 });
+    let busy = Server::prompts_apart(&all, |work, content| step(work, content, 1.0));
+    let Detection::Found(found) = detect("D3", busy, None) else {
+        panic!("long prompts interfere")
+    };
+    assert!(found.removal.run_ns.iter().any(|ns| *ns > 0), "{}", found.summary);
+}
+
+#[test]
 fn p95_without_a_slow_host_is_right_where_prompts_are_computed_apart() {
     assert_counterfactual("D6", apart(400, 3 * MS), apart(400, 0));
 }
