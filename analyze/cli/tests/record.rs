@@ -436,8 +436,12 @@ fn the_demo_shows_the_whole_path() {
 #[test]
 fn a_process_without_a_collector_is_refused_by_name() {
     let bench = Bench::new();
-    let own = std::process::id().to_string();
-    let output = bench.command(&["record", "--pid", &own, "-o", "x.uspan"]).output();
+    // Not this process: other tests may have recorded servers below it.
+    let mut child = Command::new("sleep").arg("60").spawn().expect("it starts");
+    let pid = child.id().to_string();
+    let output = bench.command(&["record", "--pid", &pid, "-o", "x.uspan"]).output();
+    child.kill().expect("killed");
+    child.wait().expect("it ends");
     let output = output.expect("it ends");
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("underspan arm"), "{}", stderr(&output));

@@ -221,10 +221,10 @@ impl Recorder {
         };
         let config = &self.config;
         property("collector.version", env!("CARGO_PKG_VERSION").to_owned());
-        property("collector.mode", format!("{:?}", config.mode).to_lowercase());
+        property("collector.mode", format!("{:?}", config.mode).to_ascii_lowercase());
         property("collector.kinds", self.kinds.name().to_owned());
         property("collector.backend", origin.backend.name().to_owned());
-        property("collector.subscribe", format!("{:?}", config.policy).to_lowercase());
+        property("collector.subscribe", format!("{:?}", config.policy).to_ascii_lowercase());
         property("collector.buffer_bytes", config.buffer_bytes.to_string());
         property("collector.buffers_max", config.max_buffers.to_string());
         property("collector.flush_ms", config.flush_every.as_millis().to_string());

@@ -104,7 +104,8 @@ impl Search {
             }
         }
         // The release of the process's own runtime first; the order of roots otherwise.
-        toolkits.sort_by_key(|candidate| wanted.is_some() && candidate.major != wanted);
+        let other = |candidate: &Candidate| wanted.is_some() && candidate.major != wanted;
+        lowest_first(&mut toolkits, &|candidate| u32::from(other(candidate)));
         candidates.extend(toolkits);
 
         let mut seen = HashSet::new();
@@ -114,10 +115,11 @@ impl Search {
             )
         });
         if let Some(driver) = self.driver {
-            candidates.sort_by_key(|candidate| {
+            let is_too_new = |candidate: &Candidate| {
                 candidate.origin != Origin::Environment
                     && candidate.major.is_some_and(|major| major > driver / 1000)
-            });
+            };
+            lowest_first(&mut candidates, &|candidate| u32::from(is_too_new(candidate)));
         }
         candidates
     }
@@ -230,8 +232,13 @@ fn collect(candidates: &mut Vec<Candidate>, dir: &Path, origin: Origin) {
         .map(|path| Candidate { major: major_in(name_of(&path)), path, origin })
         .collect();
     // Names with a release before those without, and the newest release first.
-    found.sort_by_key(|candidate| std::cmp::Reverse(candidate.major));
+    lowest_first(&mut found, &|candidate| candidate.major.map_or(u32::MAX, |major| u32::MAX - 1 - major));
     candidates.extend(found);
+}
+
+/// A stable sort, one for every rank there is: each kind of sort is 5 KB of the collector.
+fn lowest_first(candidates: &mut [Candidate], rank: &dyn Fn(&Candidate) -> u32) {
+    candidates.sort_by_key(rank);
 }
 
 fn read_dir(dir: &Path) -> impl Iterator<Item = PathBuf> {

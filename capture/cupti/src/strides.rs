@@ -151,10 +151,12 @@ impl Strides {
 
 /// Releases in which some record changed its length, oldest first.
 fn compared_releases() -> Vec<Toolkit> {
-    let mut releases: Vec<Toolkit> =
-        RECORDS.iter().flat_map(|record| record.sizes).map(|size| size.since).collect();
-    releases.sort();
-    releases.dedup();
+    let mut releases = Vec::new();
+    for size in RECORDS.iter().flat_map(|record| record.sizes) {
+        if let Err(at) = releases.binary_search(&size.since) {
+            releases.insert(at, size.since);
+        }
+    }
     releases
 }
 

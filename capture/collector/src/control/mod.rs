@@ -192,7 +192,7 @@ fn status(collector: &Collector) -> Answer {
     let mut answer = Answer::ok()
         .with("pid", std::process::id())
         .with_text("version", env!("CARGO_PKG_VERSION"))
-        .with_text("mode", &format!("{:?}", config.mode).to_lowercase())
+        .with_text("mode", &format!("{:?}", config.mode).to_ascii_lowercase())
         .with("armed", recorder.is_armed())
         .with_text("kinds", recorder.kinds().name())
         .with_text("backend", recorder.backend_name())

@@ -1,5 +1,7 @@
 //! The declaration of a view: a structure, where its fields are, and how it is read.
 
+use cupti_sys::UserField;
+
 use crate::layout::ABSENT;
 
 /// A field's value, as the library wrote it.
@@ -38,6 +40,13 @@ pub(crate) fn required<T: Raw + Default>(record: &[u8], offset: u16) -> T {
 #[inline(always)]
 pub(crate) fn optional<T: Raw>(record: &[u8], offset: u16) -> Option<T> {
     if offset == ABSENT { None } else { T::read(record, offset) }
+}
+
+/// Ids of those fields that user-defined records can have. One function for all views: the library
+/// that is loaded into other processes stays small.
+#[inline(never)]
+pub(crate) fn ids(plain: &[Option<UserField>], extras: &[Option<UserField>]) -> Vec<i32> {
+    plain.iter().chain(extras).flatten().map(|user| user.id).collect()
 }
 
 /// Declares a view of the record type `$facts`.
@@ -105,13 +114,11 @@ macro_rules! view {
             /// Ids of the fields to select for a user-defined record, the kind first.
             pub(crate) fn selection(with_extras: bool) -> Vec<i32> {
                 use ::cupti_sys::record::$facts as facts;
-                let extras: &[Option<::cupti_sys::UserField>] = &[$( facts::$extra_fact.user ),*];
-                [Some(facts::RECORD.user_kind), $( facts::$fact.user, )*]
-                    .into_iter()
-                    .chain(extras.iter().copied().filter(|_| with_extras))
-                    .flatten()
-                    .map(|user| user.id)
-                    .collect()
+                const PLAIN: &[Option<::cupti_sys::UserField>] =
+                    &[Some(facts::RECORD.user_kind), $( facts::$fact.user, )*];
+                const EXTRAS: &[Option<::cupti_sys::UserField>] =
+                    &[$( facts::$extra_fact.user ),*];
+                $crate::views::macros::ids(PLAIN, if with_extras { EXTRAS } else { &[] })
             }
         }
     };
