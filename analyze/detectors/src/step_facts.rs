@@ -103,6 +103,10 @@ pub struct StepFacts {
     /// Rows of the batch that its kernels computed, padding included: blocks of a kernel that has
     /// one for each token. Zero when it has none such.
     pub n_rows: u32,
+    /// Blocks of its largest norm; zero when it has none.
+    pub norm_blocks: u64,
+    /// Blocks of its largest pointwise kernel; zero when it has none.
+    pub pointwise_blocks: u64,
     /// Row of the kernel that took longest; none without kernels.
     pub longest_kernel: u32,
     /// Row of the first API call that stopped the host and left the device idle.
@@ -262,6 +266,13 @@ impl<'a> Walk<'a> {
             facts.n_rows = facts.n_rows.max(shape_row.grid[0]);
         }
         let blocks: u64 = shape_row.grid.iter().map(|side| u64::from((*side).max(1))).product();
+        match role {
+            Role::Norm => facts.norm_blocks = facts.norm_blocks.max(blocks),
+            Role::Activation | Role::Elementwise => {
+                facts.pointwise_blocks = facts.pointwise_blocks.max(blocks);
+            }
+            _ => {}
+        }
         let sm_count = self.sm_counts.get(item.stream as usize).copied().unwrap_or(0);
         if shape_row.grid != [0; 3] && sm_count > 0 {
             facts.one_wave_ns += duration * sm_count.min(blocks) / blocks;

@@ -1,13 +1,11 @@
 //! D4: multiplies run in a wider type than the model was declared to.
 
-use std::collections::BTreeMap;
-
 use underspan_classifier::Dtype;
 use underspan_engine::{KernelClasses, PrecisionVerdict};
 use underspan_model::ShapeId;
 use underspan_model::tables::TableKind;
 
-use super::size_of;
+use super::{size_of, times_by_size};
 use crate::Case;
 use crate::detector::{Detection, Detector, Finding, Grade, Layer, Setting};
 use crate::gpu::Gpu;
@@ -133,8 +131,7 @@ fn measured_excess(case: &Case<'_>, wide_ns: &[u64]) -> Option<Vec<u64>> {
     if baseline.analysis.precision.verdict == PrecisionVerdict::Fallback {
         return None;
     }
-    let then = multiplies_by_size(baseline);
-    let now = multiplies_by_size(case);
+    let [then, now] = [baseline, case].map(|case| times_by_size(case, |facts| facts.multiply_ns));
     let usual = |size: &(u64, u64)| median(then.get(size).filter(|all| all.len() >= 3)?.clone());
     let of_size = |size: &(u64, u64)| Some(usual(size)? / median(now.get(size)?.clone())?.max(1.0));
     let typical = median(now.keys().filter_map(of_size))?;
@@ -144,15 +141,6 @@ fn measured_excess(case: &Case<'_>, wide_ns: &[u64]) -> Option<Vec<u64>> {
         (more as u64).min(*wide)
     });
     Some(excess.collect())
-}
-
-/// The time of the multiplies of steps, by their size.
-fn multiplies_by_size(case: &Case<'_>) -> BTreeMap<(u64, u64), Vec<f64>> {
-    let mut by_size: BTreeMap<(u64, u64), Vec<f64>> = BTreeMap::new();
-    for (step, facts) in case.facts.iter().enumerate().filter(|(_, facts)| facts.multiply_ns > 0) {
-        by_size.entry(size_of(case, step)).or_default().push(facts.multiply_ns as f64);
-    }
-    by_size
 }
 
 /// Rows that multiplies compute where no step says how many tokens it holds: the blocks of each

@@ -6,12 +6,13 @@ use underspan_engine::{DeviceWork, KernelClasses, WorkKind};
 use underspan_model::ShapeId;
 use underspan_model::tables::TableKind;
 
+use super::Growth;
 use crate::detector::{Detection, Detector, Finding, Grade, Layer};
 use crate::measure::{
     beyond_natural, evidence_of_steps, of_steps, out_of_runs, p95_share, percent, ratio,
     requests_in, total,
 };
-use crate::statistics::{median, percentile_of};
+use crate::statistics::median;
 use crate::{Case, StepFacts};
 
 /// Least share of the kernel time in kernels that fill less than half the multiprocessors.
@@ -74,8 +75,7 @@ impl Detector for SerialisedLayers {
         };
         let excess: Vec<u64> = match case.baseline.as_deref() {
             Some(baseline) => {
-                let busy = |case: &Case<'_>| percentile_of(&of_steps(case, kernels_run_ns), 50);
-                if (busy(case) as f64) < GROWTH_MIN * busy(baseline) as f64 {
+                if Growth::in_time(case, baseline, kernels_run_ns).typical < GROWTH_MIN {
                     return Detection::Clear("steps are as long as in the baseline".to_owned());
                 }
                 // What ran side by side then and does not now took less time than its kernels.

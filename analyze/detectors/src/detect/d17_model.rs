@@ -12,7 +12,7 @@ use crate::measure::{
 };
 use crate::replay::Removal;
 use crate::statistics::median;
-use crate::{Case, StepFacts};
+use crate::{Case, ServerKind, StepFacts};
 
 /// Least share of the slow requests' time in which their own kernels ran.
 const KERNEL_SHARE_MIN: f64 = 0.60;
@@ -120,8 +120,16 @@ pub(crate) struct Growth {
 
 impl Growth {
     pub(crate) fn of(case: &Case<'_>, baseline: &Case<'_>) -> Self {
-        let then = by_size(baseline);
-        let now = by_size(case);
+        Self::in_time(case, baseline, base_ns)
+    }
+
+    /// The same of any time of a step, such as that in which its kernels run.
+    pub(crate) fn in_time(
+        case: &Case<'_>,
+        baseline: &Case<'_>,
+        time_ns: fn(&StepFacts) -> u64,
+    ) -> Self {
+        let [now, then] = [case, baseline].map(|case| times_by_size(case, time_ns));
         let ratio_of = |size: &(u64, u64)| {
             let (now, then) = (now.get(size)?, then.get(size)?);
             let enough = now.len() >= 3 && then.len() >= 3;
@@ -159,18 +167,33 @@ impl Growth {
 
 /// The kernel time of steps, by their size.
 pub(crate) fn by_size(case: &Case<'_>) -> BTreeMap<(u64, u64), Vec<f64>> {
+    times_by_size(case, base_ns)
+}
+
+/// Some time of the steps that have kernels, by their size.
+pub(crate) fn times_by_size(
+    case: &Case<'_>,
+    time_ns: fn(&StepFacts) -> u64,
+) -> BTreeMap<(u64, u64), Vec<f64>> {
     let mut by_size: BTreeMap<(u64, u64), Vec<f64>> = BTreeMap::new();
-    for step in (0..case.facts.len()).filter(|step| case.facts[*step].kernel_ns > 0) {
-        let base = base_ns(&case.facts[step]) as f64;
-        by_size.entry(size_of(case, step)).or_default().push(base);
+    for (step, facts) in case.facts.iter().enumerate().filter(|(_, facts)| facts.kernel_ns > 0) {
+        by_size.entry(size_of(case, step)).or_default().push(time_ns(facts) as f64);
     }
     by_size
 }
 
-/// Tokens of prompts and requests of a step, in buckets of a half of a power of two.
+/// Tokens of prompts and requests of a step, in buckets of a half of a power of two. Where one
+/// request at a time is served and nothing tells its tokens, the blocks of kernels that grow with
+/// them stand for these.
 pub(crate) fn size_of(case: &Case<'_>, step: usize) -> (u64, u64) {
     let bucket = |n: u64| if n < 2 { n } else { ((n as f64).log2() * 2.0).round() as u64 + 2 };
-    (bucket(case.prefill_tokens(step)), bucket(u64::from(case.members(step))))
+    let (tokens, facts) = (case.prefill_tokens(step), &case.facts[step]);
+    let tokens = match (case.kind, tokens + case.decode_requests(step)) {
+        (ServerKind::Single, 0) if facts.norm_blocks > 0 => facts.norm_blocks,
+        (ServerKind::Single, 0) => facts.pointwise_blocks,
+        _ => tokens,
+    };
+    (bucket(tokens), bucket(u64::from(case.members(step))))
 }
 
 fn base_ns(facts: &StepFacts) -> u64 {

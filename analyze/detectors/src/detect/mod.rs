@@ -20,6 +20,6 @@ mod stalls;
 mod transfers;
 
 pub(crate) use d17_model::{
-    Growth, by_size, is_other_model, is_same_model, own_kernel_share, size_of,
+    Growth, by_size, is_other_model, is_same_model, own_kernel_share, size_of, times_by_size,
 };
 pub use registry::{detector, detectors};
