@@ -450,7 +450,9 @@ fn weigh(case: &Case<'_>, mut findings: Vec<Finding>, excess: Option<u64>) -> Ve
         .filter_map(|(finding, p95_ns)| {
             let without = case.without(&[&finding.removal]);
             let interval_ns = paired_interval(&case.latencies, &without, 95, 0.95);
-            let is_certain = interval_ns.is_none_or(|(low, _)| low > 0);
+            // Taking time out never makes anything later: only the lower end can fail.
+            let one_sided = paired_interval(&case.latencies, &without, 95, 0.90);
+            let is_certain = one_sided.is_none_or(|(low, _)| low > 0);
             let share = (p95_ns / whole).clamp(0.0, 1.0);
             let confidence = confidence_of(finding.grade) * (0.5 + 0.5 * share);
             (is_certain && p95_ns >= EFFECT_MIN * p95).then(|| Cause {
