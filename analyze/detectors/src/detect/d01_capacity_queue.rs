@@ -8,7 +8,7 @@ use crate::telemetry::{KV_FULL, KV_USE};
 use crate::{Case, ServerKind};
 
 /// Least use of the server for a queue to be one of capacity.
-const BUSY_MIN: f64 = 0.75;
+pub(super) const BUSY_MIN: f64 = 0.75;
 /// The same when a baseline had less to do.
 const BUSY_MIN_COMPARED: f64 = 0.55;
 /// Use up to which queues stay short.

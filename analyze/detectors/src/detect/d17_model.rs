@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use underspan_engine::PartKind;
 use underspan_model::tables::TableKind;
 
+use super::d01_capacity_queue::BUSY_MIN;
 use crate::detector::{Detection, Detector, Finding, Grade, Layer};
 use crate::measure::{
     evidence_of_steps, of_steps, out_of_runs, p95_share, percent, ratio, requests_in, step_time,
@@ -16,8 +17,6 @@ use crate::{Case, ServerKind, StepFacts};
 
 /// Least share of the slow requests' time in which their own kernels ran.
 const KERNEL_SHARE_MIN: f64 = 0.60;
-/// Use of the server up to which a queue is no overload.
-const ROOM_TO_SPARE: f64 = 0.60;
 /// Least growth of kernel time against a baseline.
 const GROWTH_MIN: f64 = 0.10;
 /// Least share of the 95th percentile.
@@ -224,7 +223,7 @@ fn bound(case: &Case<'_>) -> Detection {
 /// queued behind.
 pub(crate) fn own_kernel_share(case: &Case<'_>) -> f64 {
     let window = case.served_window_ns().saturating_mul(case.n_lanes().max(1) as u64);
-    let has_room = ratio(step_time(case), window) < ROOM_TO_SPARE;
+    let has_room = ratio(step_time(case), window) < BUSY_MIN;
     let is_computing = |kind: PartKind| match kind {
         PartKind::Kernel(_) | PartKind::Interference => true,
         PartKind::QueueCapacity => has_room,
