@@ -22,6 +22,11 @@ use crate::telemetry::{KV_FULL, KV_USE};
 const APART_STEPS_MIN: i32 = 8;
 const APART_MIN: f64 = 0.9;
 
+/// Least of the longer of two steps that the shorter takes, by the model, for what made one of them
+/// longer to be true of the other, and how many steps before and after are looked at for one.
+const ALIKE_MIN: f64 = 0.5;
+const AROUND: usize = 8;
+
 /// A server to run again.
 #[derive(Debug)]
 pub(crate) struct Continuous {
@@ -76,6 +81,8 @@ struct Observed {
     start_ns: i64,
     /// Its length over what the model says.
     factor: f64,
+    tokens: f64,
+    decodes: u64,
     /// Wait of the lane before it, while it was in use.
     lag_ns: f64,
 }
@@ -98,6 +105,8 @@ impl Continuous {
                 step: at as u32,
                 start_ns: run.start_ns,
                 factor: (length_ns / expected).clamp(0.2, 20.0),
+                tokens,
+                decodes: case.decode_requests(at),
                 lag_ns: if *end != i64::MIN && lag < 20_000_000 { lag.max(0) as f64 } else { 0.0 },
             });
             *end = (*end).max(run.end_ns);
@@ -284,7 +293,10 @@ impl Lane {
             let mut length = model.step(tokens, n_decode);
             let mut lag = 0.0;
             if let Some(seen) = seen {
-                length *= factors.get(seen.step as usize).copied().unwrap_or(seen.factor);
+                let alike = self.alike(near, model, length);
+                length *= alike.map_or(1.0, |alike| {
+                    factors.get(alike.step as usize).copied().unwrap_or(alike.factor)
+                });
                 lag = (seen.lag_ns - sum(|r| &r.lag_ns, seen.step)).max(0.0);
             }
             now = now.saturating_add((length + lag) as i64);
@@ -318,6 +330,22 @@ impl Lane {
                 latencies[job.request as usize] = Some(end + after - job.arrival_ns - wait);
             }
         }
+    }
+}
+
+impl Lane {
+    /// The step that ran at the time of step `near` and held about as much as one of `length_ns`:
+    /// how far a long prompt was off the model says nothing of steps without it. `None` when no
+    /// step around did.
+    fn alike(&self, near: usize, model: &StepModel, length_ns: f64) -> Option<&Observed> {
+        let is_alike = |seen: &&Observed| {
+            let other = model.step(seen.tokens, seen.decodes);
+            length_ns.min(other) >= ALIKE_MIN * length_ns.max(other)
+        };
+        let before = self.steps[..near].iter().rev().map(Some).chain(std::iter::repeat(None));
+        let after = self.steps[near + 1..].iter().map(Some).chain(std::iter::repeat(None));
+        let around = after.zip(before).take(AROUND).flat_map(|(after, before)| [after, before]);
+        self.steps.get(near).into_iter().chain(around.flatten()).find(is_alike)
     }
 }
 

@@ -98,31 +98,68 @@ pub fn paired_interval(
     percent: u32,
     share: f64,
 ) -> Option<(i64, i64)> {
-    const ROUNDS: usize = 200;
     let n = before.len().min(after.len());
-    if n < 20 {
-        return None;
-    }
-    let block = (n as f64).sqrt().round() as usize;
+    let blocks = Blocks::of(n)?;
     let mut dice = Dice::new(0x5eed);
-    let mut differences: Vec<i64> = (0..ROUNDS)
-        .map(|_| {
-            let mut drawn = (Vec::with_capacity(n + block), Vec::with_capacity(n + block));
-            while drawn.0.len() < n {
-                let from = dice.below(n - block + 1);
-                drawn.0.extend_from_slice(&before[from..from + block]);
-                drawn.1.extend_from_slice(&after[from..from + block]);
-            }
-            let [before, after] = [drawn.0, drawn.1].map(|mut values| {
-                values.truncate(n);
-                percentile_of(&values, percent)
-            });
-            before as i64 - after as i64
-        })
-        .collect();
-    differences.sort_unstable();
+    interval_of(share, || {
+        let drawn = blocks.draw(&mut dice);
+        let [before, after] =
+            [before, after].map(|values| blocks.percentile(values, &drawn, percent));
+        before as i64 - after as i64
+    })
+}
+
+/// The interval that holds `share` of the differences of a percentile between two runs of other
+/// requests, each in order of arrival: what it grew by from `before` to `now`. `None` when there
+/// are too few requests for blocks.
+pub(crate) fn growth_interval(
+    before: &[u64],
+    now: &[u64],
+    percent: u32,
+    share: f64,
+) -> Option<(i64, i64)> {
+    let blocks = [Blocks::of(before.len())?, Blocks::of(now.len())?];
+    let mut dice = Dice::new(0x5eed);
+    interval_of(share, || {
+        let [before, now] = [(&blocks[0], before), (&blocks[1], now)]
+            .map(|(blocks, values)| blocks.percentile(values, &blocks.draw(&mut dice), percent));
+        now as i64 - before as i64
+    })
+}
+
+/// The middle `share` of the values that rounds of a bootstrap give.
+fn interval_of(share: f64, mut round: impl FnMut() -> i64) -> Option<(i64, i64)> {
+    const ROUNDS: usize = 200;
+    let mut values: Vec<i64> = (0..ROUNDS).map(|_| round()).collect();
+    values.sort_unstable();
     let tail = ((1.0 - share) / 2.0 * ROUNDS as f64) as usize;
-    Some((differences[tail], differences[ROUNDS - 1 - tail]))
+    Some((values[tail], values[ROUNDS - 1 - tail]))
+}
+
+/// How a run of requests is drawn again: in blocks of neighbours.
+struct Blocks {
+    n: usize,
+    length: usize,
+}
+
+impl Blocks {
+    /// `None` when there are too few requests.
+    fn of(n: usize) -> Option<Self> {
+        (n >= 20).then(|| Self { n, length: (n as f64).sqrt().round() as usize })
+    }
+
+    /// Where the blocks of one round begin.
+    fn draw(&self, dice: &mut Dice) -> Vec<usize> {
+        let n_blocks = self.n.div_ceil(self.length);
+        (0..n_blocks).map(|_| dice.below(self.n - self.length + 1)).collect()
+    }
+
+    fn percentile(&self, values: &[u64], drawn: &[usize], percent: u32) -> u64 {
+        let mut round: Vec<u64> =
+            drawn.iter().flat_map(|from| &values[*from..*from + self.length]).copied().collect();
+        round.truncate(self.n);
+        percentile_of(&round, percent)
+    }
 }
 
 /// The interval that holds a percentile with a probability of `share`, values in order of arrival:
@@ -169,6 +206,25 @@ mod tests {
         assert_eq!(paired_interval(&before, &after, 95, 0.95), Some((50, 50)));
         assert_eq!(paired_interval(&after, &after, 95, 0.95), Some((0, 0)));
         assert_eq!(paired_interval(&after[..5], &after[..5], 95, 0.95), None);
+    }
+
+    #[test]
+    fn growth_is_told_from_chance_by_how_far_runs_of_the_same_server_differ() {
+        let mut dice = Dice::new(5);
+        let mut run = |more: u64| -> Vec<u64> {
+            // A burst of slow requests now and then, as where there is a queue.
+            let slow: Vec<bool> = (0..60).map(|_| dice.below(4) == 0).collect();
+            let of = |at: usize, dice: &mut Dice| {
+                1_000 + more + dice.below(100) as u64 + if slow[at / 10] { 500 } else { 0 }
+            };
+            (0..600).map(|at| of(at, &mut dice)).collect()
+        };
+        let (before, same, grown) = (run(0), run(0), run(300));
+        let (low, high) = growth_interval(&before, &same, 95, 0.95).expect("an interval");
+        assert!(low <= 0 && high >= 0, "{low}..{high}");
+        let (low, high) = growth_interval(&before, &grown, 95, 0.95).expect("an interval");
+        assert!(low > 0 && (low..=high).contains(&300), "{low}..{high}");
+        assert_eq!(growth_interval(&before, &grown[..5], 95, 0.95), None);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::measure::{p95_effect, p95_share, ratio};
 use crate::quality::Quality;
 use crate::replay::Removal;
 use crate::shapley::{MOST_CAUSES, shapley};
-use crate::statistics::{Percentile, block_interval, paired_interval, percentile_of};
+use crate::statistics::{Percentile, growth_interval, paired_interval, percentile_of};
 
 /// Least share of the 95th percentile of a cause that is reported.
 const EFFECT_MIN: f64 = 0.05;
@@ -188,7 +188,10 @@ impl Verdict {
         // A queue that grew with the load is the load's: one worker more is not the way back.
         let by_load = self.causes.iter().any(|cause| cause.finding.id == "D1")
             && load_growth(case) > LOAD_GROWTH_MIN;
+        let by_causes: f64 = self.causes.iter().map(|cause| cause.p95_ns).sum();
+        let least = growth_at_least(case, 0.8).unwrap_or(0).max(0) as f64;
         let is_open = explained < EXPLAINED_MIN
+            && by_causes < EXPLAINED_MIN * least
             && growth(case) > GROWTH_MIN
             && !by_load
             && !self.is_back_to_baseline();
@@ -335,14 +338,19 @@ fn serving_latencies(requests: &Requests) -> Vec<u64> {
 }
 
 /// Growth of the 95th percentile against the baseline, as a share of it; zero without one, and
-/// while the two intervals overlap.
+/// while it may be chance.
 fn growth(case: &Case<'_>) -> f64 {
-    case.baseline.as_deref().map_or(0.0, |baseline| {
-        let interval = |case: &Case<'_>| block_interval(&case.latencies, 95, 0.95);
-        let (p95, before) = (case.percentile(95), baseline.percentile(95));
-        let grew = interval(case).zip(interval(baseline)).is_some_and(|(now, then)| now.0 > then.1);
-        if grew { ratio(p95.saturating_sub(before), before) } else { 0.0 }
-    })
+    let Some(baseline) = case.baseline.as_deref() else { return 0.0 };
+    let (p95, before) = (case.percentile(95), baseline.percentile(95));
+    let grew = growth_at_least(case, 0.95).is_some_and(|least| least > 0);
+    if grew { ratio(p95.saturating_sub(before), before) } else { 0.0 }
+}
+
+/// What the 95th percentile grew by at least, in nanoseconds: the lower end of the interval that
+/// holds `share` of its growth.
+fn growth_at_least(case: &Case<'_>, share: f64) -> Option<i64> {
+    let baseline = case.baseline.as_deref()?;
+    growth_interval(&baseline.latencies, &case.latencies, 95, share).map(|(least, _)| least)
 }
 
 /// Growth of the rate of arrivals against the baseline, as a share of it.

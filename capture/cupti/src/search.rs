@@ -232,7 +232,9 @@ fn collect(candidates: &mut Vec<Candidate>, dir: &Path, origin: Origin) {
         .map(|path| Candidate { major: major_in(name_of(&path)), path, origin })
         .collect();
     // Names with a release before those without, and the newest release first.
-    lowest_first(&mut found, &|candidate| candidate.major.map_or(u32::MAX, |major| u32::MAX - 1 - major));
+    lowest_first(&mut found, &|candidate| {
+        candidate.major.map_or(u32::MAX, |major| u32::MAX - 1 - major)
+    });
     candidates.extend(found);
 }
 

@@ -38,6 +38,25 @@ fn d3_unusually_long_prompts_count_and_usual_ones_do_not() {
     assert_told_apart("D3", prompts(8_000), prompts(120));
 }
 
+/// The same, but attention makes long prompts take more than their tokens' share.
+fn quadratic(work: &mut Work<'_>, content: &Content) {
+    work.graph(NARROW, 10, 100 * US);
+    if content.prompt_tokens > 0 {
+        let tokens = content.prompt_tokens as i64;
+        work.kernel(NARROW, tokens * 4 * US + tokens * tokens * 2);
+    }
+    work.sample_tokens();
+}
+
+#[test]
+fn p95_without_long_prompts_is_that_of_a_server_that_never_got_any() {
+    let prompts = |long: u32| {
+        let length = |at| if at % 40 == 20 { long } else { 100 };
+        Server::continuous(&asked(5 * N, 9 * MS, length), quadratic)
+    };
+    assert_counterfactual("D3", prompts(7_000), prompts(100));
+}
+
 /// The second half of the prompts finds next to nothing in the cache.
 fn emptied(hit_ratio_before: f64) -> Server {
     let apart = LONG / N;

@@ -183,6 +183,45 @@ fn d17_a_model_is_to_blame_when_it_is_another_than_before() {
     assert!(matches!(same, Detection::Clear(_)), "{same:?}");
 }
 
+/// Requests of one or of four times 64 tokens, as the blocks of the norm tell; kernels take `times`
+/// as long as usual.
+fn of_two_lengths(is_long: impl Fn(i64) -> bool, times: f64) -> Server {
+    let ns = move |usual: i64| (usual as f64 * times) as i64;
+    Server::serving(EASY, |work, at| {
+        let length = if is_long(at) { 4 } else { 1 };
+        for _ in 0..4 {
+            work.blocks("void rms_norm_kernel<__half>(int)", 64 * length, ns(5 * US));
+            work.kernel(NARROW, ns(500 * US * i64::from(length)));
+        }
+        work.wait();
+    })
+    .declare("model.parameters", "100")
+}
+
+#[test]
+fn d17_steps_are_compared_with_those_of_the_same_length() {
+    let (mostly_short, mostly_long) = (|at| at % 3 == 0, |at| at % 3 != 0);
+    let same =
+        detect("D17", of_two_lengths(mostly_long, 1.0), Some(of_two_lengths(mostly_short, 1.0)));
+    assert!(matches!(same, Detection::Clear(_)), "only longer requests: {same:?}");
+    let before = of_two_lengths(mostly_long, 1.0).declare("model.parameters", "50");
+    let slower = detect("D17", of_two_lengths(mostly_short, 1.5), Some(before));
+    assert!(matches!(slower, Detection::Found(_)), "though they are shorter: {slower:?}");
+}
+
+#[test]
+fn d17_a_queue_of_bursts_is_the_models_until_the_worker_is_overloaded() {
+    // Three at once, each 2 ms of kernels, the worker in use for two thirds of the time or more.
+    let bursts = |apart: i64| {
+        let mut server = Server::new();
+        for at in 0..N {
+            server.request(at / 3 * apart + at % 3 * 50 * US, 200 * US, plain);
+        }
+        server
+    };
+    assert_told_apart("D17", bursts(9_200 * US), bursts(6_800 * US));
+}
+
 #[test]
 fn d18_allocations_count_when_they_stop_the_host() {
     let allocating = |call: &'static str, ns| {
