@@ -79,11 +79,12 @@ impl Job {
 struct Observed {
     step: u32,
     start_ns: i64,
+    end_ns: i64,
     /// Its length over what the model says.
     factor: f64,
     tokens: f64,
     decodes: u64,
-    /// Wait of the lane before it, while it was in use.
+    /// From when it could have begun until it did.
     lag_ns: f64,
 }
 
@@ -93,6 +94,7 @@ impl Continuous {
         let model = StepModel::fit(case)?;
         let mut lanes: Vec<Lane> = (0..case.n_lanes()).map(|_| Lane::default()).collect();
         let mut last = vec![i64::MIN; lanes.len()];
+        let since = work_since(case);
         let mut largest = 0.0_f64;
         let mut most_tokens = 1.0_f64;
         for (at, run) in case.schedule.runs.iter().enumerate() {
@@ -100,20 +102,31 @@ impl Continuous {
             let length_ns = case.step_ns(at) as f64;
             let expected = model.step(tokens, case.decode_requests(at)).max(1.0);
             let end = &mut last[run.lane as usize];
-            let lag = run.start_ns.saturating_sub(*end);
             lanes[run.lane as usize].steps.push(Observed {
                 step: at as u32,
                 start_ns: run.start_ns,
+                end_ns: run.end_ns,
                 factor: (length_ns / expected).clamp(0.2, 20.0),
                 tokens,
                 decodes: case.decode_requests(at),
-                lag_ns: if *end != i64::MIN && lag < 20_000_000 { lag.max(0) as f64 } else { 0.0 },
+                lag_ns: match since[at].max(*end) {
+                    i64::MIN => 0.0,
+                    since => run.start_ns.saturating_sub(since).max(0) as f64,
+                },
             });
             *end = (*end).max(run.end_ns);
             largest = largest.max(f64::from(case.members(at)));
             most_tokens = most_tokens.max(tokens);
         }
         let scale = prompt_scale(case);
+        let limit = limit_of(case, largest);
+        let declared = case.settings.token_budget().map(|(_, budget)| budget);
+        let budget = declared.unwrap_or(most_tokens).max(most_tokens);
+        let kv_tokens = kv_tokens(case);
+        let mut places = vec![0; case.schedule.runs.len()];
+        for lane in &lanes {
+            lane.steps.iter().enumerate().for_each(|(at, seen)| places[seen.step as usize] = at);
+        }
         for (at, request) in case.requests.requests.iter().enumerate() {
             let served = &case.schedule.requests[at];
             let runs = &case.schedule.runs;
@@ -125,9 +138,18 @@ impl Continuous {
             let decodes = request.steps.iter().filter(|m| m.phase == Phase::Decode).count();
             let prefills = request.steps.len() - decodes;
             let prompt = computed_tokens(request, scale);
-            lanes[first.lane as usize].jobs.push(Job {
+            let lane = &mut lanes[first.lane as usize];
+            // A step that had room and did not take it began before the scheduler knew of it.
+            let missed = places[served.first_run as usize].checked_sub(1);
+            let missed = missed.map(|at| lane.steps[at]).filter(|seen| {
+                let members = f64::from(case.members(seen.step as usize));
+                let has_place = members < limit.min(largest) && kv_tokens.is_infinite();
+                has_place && seen.tokens + seen.decodes as f64 + prompt <= budget
+            });
+            let known_ns = missed.map_or(i64::MIN, |seen| seen.start_ns.saturating_add(1));
+            lane.jobs.push(Job {
                 request: at as u32,
-                ready_ns: served.ready_ns,
+                ready_ns: served.ready_ns.max(known_ns).min(first.start_ns.max(served.ready_ns)),
                 arrival_ns: served.arrival_ns,
                 after_ns: served.end_ns.saturating_sub(end.end_ns),
                 prompt_tokens: if prefills > 0 { prompt.max(1.0) } else { 0.0 },
@@ -139,13 +161,12 @@ impl Continuous {
                     .map_or(decodes as u64, |n| n.saturating_sub(1).min(decodes as u64)),
             });
         }
-        let declared = case.settings.token_budget().map(|(_, budget)| budget);
         let mut server = Self {
             model,
             lanes,
-            limit: limit_of(case, largest),
-            budget: declared.unwrap_or(most_tokens).max(most_tokens),
-            kv_tokens: kv_tokens(case),
+            limit,
+            budget,
+            kv_tokens,
             is_apart: computes_prompts_apart(case),
             n_requests: case.latencies.len(),
             observed: Vec::new(),
@@ -245,6 +266,15 @@ impl Lane {
             if prompts.is_empty() && decoding.is_empty() {
                 now = now.max(jobs[next].0);
             }
+            // The step that really ran at this time tells what was different about it.
+            while near + 1 < self.steps.len()
+                && (self.steps[near + 1].start_ns <= now || self.steps[near].end_ns <= now)
+            {
+                near += 1;
+            }
+            let seen = self.steps.get(near);
+            let lag = seen.map_or(0.0, |seen| seen.lag_ns - sum(|r| &r.lag_ns, seen.step));
+            now = now.saturating_add(lag.max(0.0) as i64);
             while next < jobs.len()
                 && jobs[next].0 <= now
                 && ((prompts.len() + decoding.len()) as f64) < rules.limit
@@ -267,11 +297,6 @@ impl Lane {
             // Those that decode wait for prompts that are computed apart.
             let waits = rules.is_apart && !prompts.is_empty();
             count += u64::from(!waits);
-            // The step that really ran at this time tells what was different about it.
-            while near + 1 < self.steps.len() && self.steps[near + 1].start_ns <= now {
-                near += 1;
-            }
-            let seen = self.steps.get(near);
             let n_decode = if waits { 0 } else { decoding.len() as u64 };
             held += n_decode as f64;
             let mut left = (rules.budget - n_decode as f64).max(1.0);
@@ -291,15 +316,10 @@ impl Lane {
             }
             prompts.retain(|(_, open)| *open > 0.0);
             let mut length = model.step(tokens, n_decode);
-            let mut lag = 0.0;
-            if let Some(seen) = seen {
-                let alike = self.alike(near, model, length);
-                length *= alike.map_or(1.0, |alike| {
-                    factors.get(alike.step as usize).copied().unwrap_or(alike.factor)
-                });
-                lag = (seen.lag_ns - sum(|r| &r.lag_ns, seen.step)).max(0.0);
-            }
-            now = now.saturating_add((length + lag) as i64);
+            length *= self.alike(near, model, length).map_or(1.0, |alike| {
+                factors.get(alike.step as usize).copied().unwrap_or(alike.factor)
+            });
+            now = now.saturating_add(length as i64);
             let mut done: Vec<usize> = Vec::new();
             while let Some(Reverse((last, job))) = decoding.peek().copied() {
                 if last > count {
@@ -326,8 +346,7 @@ impl Lane {
                     after
                 };
                 let wait = sum(|r| &r.wait_ns, job.request) as i64;
-                let end = now - lag as i64;
-                latencies[job.request as usize] = Some(end + after - job.arrival_ns - wait);
+                latencies[job.request as usize] = Some(now + after - job.arrival_ns - wait);
             }
         }
     }
@@ -347,6 +366,27 @@ impl Lane {
         let around = after.zip(before).take(AROUND).flat_map(|(after, before)| [after, before]);
         self.steps.get(near).into_iter().chain(around.flatten()).find(is_alike)
     }
+}
+
+/// Since when there was something to do for each step: the earliest that one of its requests was
+/// ready, where all of them are new in it. Others follow the step before at once.
+fn work_since(case: &Case<'_>) -> Vec<i64> {
+    let mut since = vec![i64::MAX; case.schedule.runs.len()];
+    for (request, served) in case.requests.requests.iter().zip(&case.schedule.requests) {
+        for member in &request.steps {
+            let is_first = member.step == served.first_run;
+            let ready = if is_first { served.ready_ns } else { i64::MIN };
+            let since = &mut since[member.step as usize];
+            *since = (*since).min(ready);
+        }
+    }
+    // A step of new requests that nobody knows began when it began.
+    let runs = case.schedule.runs.iter().enumerate();
+    let known = since.into_iter().zip(runs).map(|(since, (at, run))| match since {
+        i64::MAX if case.decode_requests(at) > 0 => i64::MIN,
+        since => since.min(run.start_ns),
+    });
+    known.collect()
 }
 
 fn value(list: &[u64], at: usize) -> u64 {
