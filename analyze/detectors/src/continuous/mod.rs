@@ -18,7 +18,7 @@ use content::{kv_tokens, limit_of, work_since};
 use lane::{Job, Lane, Observed, Rules};
 
 use crate::Case;
-use crate::replay::{Removal, as_run_again, misfit};
+use crate::replay::{Removal, Schedule, as_run_again, misfit};
 use crate::step_model::StepModel;
 
 /// A server to run again.
@@ -134,12 +134,16 @@ fn add_jobs(case: &Case<'_>, lanes: &mut [Lane], rules: Rules) {
         let decodes = request.steps.iter().filter(|m| m.phase == Phase::Decode).count() as u64;
         let is_begun_here = request.steps.len() as u64 > decodes;
         let prompt = computed_tokens(request, scale);
-        // A step that had room and did not take it began before the scheduler knew of it.
-        let missed = places[served.first_run as usize].checked_sub(1).map(|at| lane.steps[at]);
-        let missed = missed.filter(|seen| {
+        // A step that had room and did not take it began before the scheduler knew of it. Who
+        // missed more than one waited for something else.
+        let place = places[served.first_run as usize];
+        let missed = place.checked_sub(1).map(|at| lane.steps[at]).filter(|seen| {
             let n_members = f64::from(case.members(seen.step as usize));
             let has_place = n_members < rules.limit && rules.kv_tokens.is_infinite();
-            has_place && seen.tokens + seen.decodes as f64 + prompt <= rules.budget
+            let before = place.checked_sub(2).map_or(i64::MIN, |at| lane.steps[at].start_ns);
+            has_place
+                && served.ready_ns > before
+                && seen.tokens + seen.decodes as f64 + prompt <= rules.budget
         });
         let known_ns = missed.map_or(i64::MIN, |seen| seen.start_ns.saturating_add(1));
         let answer = request.tokens.output.map_or(decodes, |n| n.saturating_sub(1).min(decodes));
@@ -153,6 +157,22 @@ fn add_jobs(case: &Case<'_>, lanes: &mut [Lane], rules: Rules) {
             decode_steps: decodes,
             least_steps: answer,
         });
+    }
+    lanes.iter_mut().for_each(|lane| leave_out_before(lane, &case.schedule));
+}
+
+/// Of prompts in the first step that is known, a part may have been computed before it.
+fn leave_out_before(lane: &mut Lane, schedule: &Schedule) {
+    let Some(first) = lane.steps.first() else { return };
+    let is_in_it = |job: &&mut Job| {
+        schedule.requests[job.request as usize].first_run == first.step && job.prompt_tokens > 0.0
+    };
+    let prompts: f64 = lane.jobs.iter_mut().filter(is_in_it).map(|job| job.prompt_tokens).sum();
+    if prompts > first.tokens {
+        let left = first.tokens / prompts;
+        for job in lane.jobs.iter_mut().filter(is_in_it) {
+            job.prompt_tokens = (job.prompt_tokens * left).max(1.0);
+        }
     }
 }
 
