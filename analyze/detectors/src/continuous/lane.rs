@@ -37,6 +37,14 @@ pub(super) struct Observed {
     pub(super) lag_ns: f64,
 }
 
+impl Observed {
+    /// Whether it counts as over with so much `left_ns`: steps of a run that is a little ahead of
+    /// the one that was seen are still each other's counterparts.
+    fn is_over(&self, left_ns: i64) -> bool {
+        left_ns.saturating_mul(4) < self.end_ns.saturating_sub(self.start_ns)
+    }
+}
+
 /// What a step may hold.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rules {
@@ -101,10 +109,11 @@ impl Lane {
         while let Some(ready) = again.next_work() {
             again.now = again.now.max(ready);
             // The step that really ran at this time tells what was different about it.
-            while near + 1 < self.steps.len()
-                && (self.steps[near + 1].start_ns <= again.now
-                    || self.steps[near].end_ns <= again.now)
-            {
+            while self.steps.get(near + 1).is_some_and(|next| {
+                let seen = &self.steps[near];
+                let left = seen.end_ns.saturating_sub(again.now);
+                next.start_ns <= again.now || left <= 0 || met == Some(near) && seen.is_over(left)
+            }) {
                 near += 1;
             }
             let is_new = met.replace(near) != Some(near);
