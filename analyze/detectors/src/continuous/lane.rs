@@ -38,6 +38,12 @@ pub(super) struct Observed {
 }
 
 impl Observed {
+    /// Its start, where that is about `now`: who was ready then joined it. Otherwise `now`.
+    fn start_near(&self, now: i64) -> i64 {
+        let off = now.saturating_sub(self.start_ns).saturating_abs();
+        if self.is_over(off) { self.start_ns } else { now }
+    }
+
     /// Whether it counts as over with so much `left_ns`: steps of a run that is a little ahead of
     /// the one that was seen are still each other's counterparts.
     fn is_over(&self, left_ns: i64) -> bool {
@@ -124,7 +130,8 @@ impl Lane {
                 _ => (usual_lag, 0.0),
             };
             again.wait(lag.max(0.0));
-            again.admit(rules);
+            let seen = self.steps.get(near).filter(|_| is_new);
+            again.admit(seen.map_or(again.now, |seen| seen.start_near(again.now)), rules);
             let step = again.compose(rules);
             let length = model.step(step.tokens, step.n_decodes);
             again.wait(length * factor_alike(&self.steps, pace, near, model, length) + once);
@@ -194,13 +201,13 @@ impl Again<'_> {
         if self.is_unpreempted { job.least_steps } else { job.decode_steps }
     }
 
-    /// Takes in who is ready and has room.
-    fn admit(&mut self, rules: Rules) {
+    /// Takes in who is ready by then and has room.
+    fn admit(&mut self, by: i64, rules: Rules) {
         while let Some((ready, at)) = self.coming.front().copied() {
             let job = &self.lane.jobs[at];
             let is_full = (self.prompts.len() + self.decoding.len()) as f64 >= rules.limit
                 || self.held + job.held_tokens > rules.kv_tokens;
-            if ready > self.now || is_full && !self.is_idle() {
+            if ready > by && !(self.is_idle() && ready <= self.now) || is_full && !self.is_idle() {
                 break;
             }
             self.coming.pop_front();
