@@ -130,7 +130,7 @@ fn add_jobs(case: &Case<'_>, lanes: &mut [Lane], rules: Rules) {
         let runs = &case.schedule.runs;
         let ends = (runs.get(served.first_run as usize), runs.get(served.last_run as usize));
         let (Some(first), Some(last)) = ends else { continue };
-        let lane = &mut lanes[first.lane as usize];
+        let Some(lane) = lanes.get_mut(first.lane as usize) else { continue };
         let decodes = request.steps.iter().filter(|m| m.phase == Phase::Decode).count() as u64;
         let is_begun_here = request.steps.len() as u64 > decodes;
         let prompt = computed_tokens(request, scale);
