@@ -7,6 +7,7 @@ use underspan_model::{NONE_U32, StringId, Timeline};
 
 use crate::batching::Batching;
 use crate::continuous::Continuous;
+use crate::coverage::Coverage;
 use crate::replay::{NO_LANE, NO_RUN, Removal, Run, Schedule, Served, replay};
 use crate::same_kernels::SameKernels;
 use crate::settings::Settings;
@@ -60,6 +61,8 @@ pub struct Case<'a> {
     pub latencies: Vec<u64>,
     /// The server to run again, when it can be modelled.
     server: Option<Server>,
+    /// Which of it the trace of the device covers.
+    pub(crate) coverage: Coverage,
     /// The same kind of run from before a change, if there is one.
     pub baseline: Option<Box<Case<'a>>>,
     /// Its kernels against those of the baseline, where most are the same.
@@ -87,6 +90,7 @@ impl<'a> Case<'a> {
             schedule,
             latencies,
             server: None,
+            coverage: Coverage::of(timeline, requests),
             baseline: None,
             same_kernels: None,
         };
@@ -100,8 +104,20 @@ impl<'a> Case<'a> {
         case
     }
 
-    /// The latency of every request with `removals` taken out.
+    /// The latency of every request with `removals` taken out. What is taken out of runs is known
+    /// where the trace covers them, and carried over to the other requests.
     pub fn without(&self, removals: &[&Removal]) -> Vec<u64> {
+        let around: Vec<Removal> = removals.iter().map(|removal| removal.around_runs()).collect();
+        let is_around = around.iter().zip(removals).all(|(around, removal)| around == *removal);
+        if !self.coverage.is_partial() || is_around {
+            return self.without_observed(removals);
+        }
+        let around: Vec<&Removal> = around.iter().collect();
+        let before = self.without_observed(&around);
+        self.coverage.carried_over(&before, &self.without_observed(removals))
+    }
+
+    fn without_observed(&self, removals: &[&Removal]) -> Vec<u64> {
         if let Some(Server::Continuous(server)) = &self.server {
             return server.without(self, removals);
         }
@@ -152,9 +168,16 @@ impl<'a> Case<'a> {
         percentile_of(&self.latencies, percent)
     }
 
-    /// Positions of the slowest twentieth of the requests.
+    /// Positions of the slowest twentieth of the requests; where the trace covers a part of them,
+    /// of that part.
     pub fn slow(&self) -> Vec<usize> {
-        let bar = self.percentile(95);
+        let bar = if self.coverage.is_partial() {
+            let all = 0..self.latencies.len();
+            let covered = all.filter(|at| self.coverage.has_request(*at));
+            percentile_of(&covered.map(|at| self.latencies[at]).collect::<Vec<_>>(), 95)
+        } else {
+            self.percentile(95)
+        };
         self.positions(|latency| latency >= bar)
     }
 
@@ -166,7 +189,8 @@ impl<'a> Case<'a> {
 
     fn positions(&self, is_wanted: impl Fn(u64) -> bool) -> Vec<usize> {
         let all = self.latencies.iter().enumerate();
-        all.filter(|(_, latency)| is_wanted(**latency)).map(|(at, _)| at).collect()
+        let wanted = all.filter(|(_, latency)| is_wanted(**latency)).map(|(at, _)| at);
+        wanted.filter(|at| self.coverage.has_request(*at)).collect()
     }
 
     /// How long a request waited from being ready until it first ran; zero for one that never
@@ -299,7 +323,8 @@ fn host_models(requests: &Requests) -> HashSet<StringId> {
         steps.filter(|s| s.device_interval.is_some() == has_work).map(|s| s.model).collect()
     };
     let on_device = names(true);
-    if on_device.is_empty() {
+    let is_composed = requests.steps.iter().any(|step| step.kind == StepKind::Batch);
+    if on_device.is_empty() || !is_composed {
         return HashSet::new();
     }
     names(false).into_iter().filter(|model| !on_device.contains(model)).collect()

@@ -9,6 +9,7 @@ mod cohorts;
 mod continuous;
 mod cost;
 mod counterfactual;
+mod coverage;
 mod detect;
 mod detector;
 mod gpu;

@@ -42,9 +42,10 @@ pub(crate) fn total(values: &[u64]) -> u64 {
     values.iter().fold(0, |sum, value| sum.saturating_add(*value))
 }
 
-/// Length of all steps that took up a worker.
+/// Length of all steps that took up a worker and that the trace of the device covers.
 pub(crate) fn step_time(case: &Case<'_>) -> u64 {
-    case.worker_steps().map(|step| case.step_ns(step)).sum()
+    let covered = case.worker_steps().filter(|step| case.coverage.has_step(*step));
+    covered.map(|step| case.step_ns(step)).sum()
 }
 
 /// What a quantity of a step naturally is: its median over the steps of the baseline of the same
@@ -60,8 +61,9 @@ impl Natural {
             return Self { with_prompts: 0, without: 0 };
         };
         let values = |has_prompts: bool| -> Vec<u64> {
-            let steps = (0..baseline.facts.len())
-                .filter(|step| (baseline.prefill_tokens(*step) > 0) == has_prompts);
+            let covered =
+                (0..baseline.facts.len()).filter(|step| baseline.coverage.has_step(*step));
+            let steps = covered.filter(|step| (baseline.prefill_tokens(*step) > 0) == has_prompts);
             steps.map(|step| of(&baseline.facts[step])).collect()
         };
         let (mut with, mut without) = (values(true), values(false));

@@ -129,6 +129,16 @@ impl Removal {
         }
     }
 
+    /// What it takes out around the runs: the part that spans alone tell.
+    #[must_use]
+    pub(crate) fn around_runs(&self) -> Self {
+        Self {
+            before_ns: self.before_ns.clone(),
+            after_ns: self.after_ns.clone(),
+            ..Self::default()
+        }
+    }
+
     /// Whether it takes out nothing.
     pub fn is_empty(&self) -> bool {
         let lists = [

@@ -59,7 +59,7 @@ impl Detector for OutsideServing {
         let mut before_ns = vec![0; requests.len()];
         let mut after_ns = vec![0; requests.len()];
         for (at, request) in requests.iter().enumerate() {
-            let (before, after) = around(request);
+            let (before, after) = around(request, case.coverage.has_request(at));
             let beyond = |ns: u64, natural: u64| {
                 let beyond = ns.saturating_sub(natural);
                 if beyond < least { 0 } else { beyond }
@@ -119,13 +119,15 @@ impl Detector for OutsideServing {
     }
 }
 
-/// Time of a request before it was queued and after its last work.
-fn around(request: &Request) -> (u64, u64) {
+/// Time of a request before it was queued and after its last work; what the server did in it is
+/// only known where the trace covers it.
+fn around(request: &Request, is_covered: bool) -> (u64, u64) {
     let mut sums = (0, 0);
     let mut was_in = false;
     for stage in &request.stages {
         let ns = stage.interval.duration().as_ns();
         match stage.kind {
+            StageKind::Frontend | StageKind::Post if !is_covered => was_in = true,
             StageKind::Outside | StageKind::Frontend | StageKind::Post => {
                 if was_in {
                     sums.1 += ns;
@@ -152,7 +154,10 @@ struct Natural {
 impl Natural {
     fn of(case: &Case<'_>) -> Self {
         let of = |case: &Case<'_>, percent: u32| {
-            let around: Vec<(u64, u64)> = case.requests.requests.iter().map(around).collect();
+            let all = case.requests.requests.iter().enumerate();
+            let covered = all.filter(|(at, _)| case.coverage.has_request(*at));
+            let around: Vec<(u64, u64)> =
+                covered.map(|(_, request)| around(request, true)).collect();
             let before: Vec<u64> = around.iter().map(|(before, _)| *before).collect();
             let after: Vec<u64> = around.iter().map(|(_, after)| *after).collect();
             (percentile_of(&before, percent), percentile_of(&after, percent))

@@ -1,0 +1,120 @@
+//! How much of a capture its trace of the device covers.
+//!
+//! Spans and counters often cover minutes and the trace of the device a few seconds of them. What
+//! steps show is known of the requests that ran meanwhile only; for the others the same is taken
+//! as for requests that took about as long.
+
+use underspan_engine::Requests;
+use underspan_model::Timeline;
+
+/// Share of a request's time in the server that must lie in the trace for it to be covered.
+const COVERED_MIN: f64 = 0.9;
+/// Least share of requests that are not covered for the rest to speak for them.
+const UNCOVERED_MIN: f64 = 0.05;
+/// Fewest covered requests that can.
+const SPEAKERS_MIN: usize = 5;
+/// How many covered requests of about the same latency speak for one that is not.
+const SPEAKERS: usize = 9;
+
+/// What the trace of the device covers; all of it where the rest is too little to matter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Coverage {
+    /// By request; empty when all are covered.
+    requests: Vec<bool>,
+    /// By step; empty when all are covered.
+    steps: Vec<bool>,
+}
+
+impl Coverage {
+    /// Holds requests and steps against the time of the device's work.
+    pub(crate) fn of(timeline: &Timeline, requests: &Requests) -> Self {
+        let kernels = &timeline.kernels;
+        let Some(start) = kernels.start_ns.first().copied() else { return Self::default() };
+        let ends = kernels.start_ns.iter().zip(&kernels.duration_ns);
+        let end = ends.map(|(start, ns)| start.saturating_add_unsigned(*ns)).max();
+        let end = end.unwrap_or(start);
+        let inside = |from: i64, to: i64| (to.min(end) - from.max(start)).max(0) as f64;
+        let covered: Vec<bool> = requests
+            .requests
+            .iter()
+            .map(|request| {
+                let (from, to) = (request.serving.start().as_ns(), request.serving.end().as_ns());
+                inside(from, to) >= COVERED_MIN * (to - from).max(1) as f64
+            })
+            .collect();
+        let n_covered = covered.iter().filter(|covered| **covered).count();
+        let n_open = covered.len() - n_covered;
+        if (n_open as f64) < UNCOVERED_MIN * covered.len() as f64 || n_covered < SPEAKERS_MIN {
+            return Self::default();
+        }
+        let steps = requests.steps.iter().map(|step| {
+            let (from, to) = (step.window.start().as_ns(), step.window.end().as_ns());
+            step.device_interval.is_some() || from >= start && to <= end
+        });
+        Self { requests: covered, steps: steps.collect() }
+    }
+
+    /// Whether requests are left out.
+    pub(crate) fn is_partial(&self) -> bool {
+        !self.requests.is_empty()
+    }
+
+    /// How many requests are covered, of all.
+    pub(crate) fn share(&self) -> Option<(usize, usize)> {
+        let n_covered = self.requests.iter().filter(|covered| **covered).count();
+        self.is_partial().then_some((n_covered, self.requests.len()))
+    }
+
+    /// Whether the trace covers a request.
+    pub(crate) fn has_request(&self, at: usize) -> bool {
+        self.requests.get(at).copied().unwrap_or(true)
+    }
+
+    /// Whether the trace covers a step.
+    pub(crate) fn has_step(&self, at: usize) -> bool {
+        self.steps.get(at).copied().unwrap_or(true)
+    }
+
+    /// Latencies in which what was not covered changes as much as covered requests that took
+    /// about as long do: from `before` to `after`.
+    pub(crate) fn carried_over(&self, before: &[u64], after: &[u64]) -> Vec<u64> {
+        let mut speakers: Vec<(u64, f64)> = (0..before.len())
+            .filter(|at| self.has_request(*at))
+            .map(|at| (before[at], after[at] as f64 / before[at].max(1) as f64))
+            .collect();
+        speakers.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        let n = SPEAKERS.min(speakers.len());
+        let ratio = |latency: u64| {
+            let middle = speakers.partition_point(|(other, _)| *other < latency);
+            let from = middle.saturating_sub(n / 2).min(speakers.len() - n);
+            let near = &speakers[from..from + n];
+            near.iter().map(|(_, ratio)| ratio).sum::<f64>() / n.max(1) as f64
+        };
+        let of = |at: usize| match self.has_request(at) {
+            true => after[at],
+            false => (before[at] as f64 * ratio(before[at])) as u64,
+        };
+        (0..before.len()).map(of).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_covered_changes_as_its_likes_do() {
+        let covered: Vec<bool> = (0..60).map(|at| at % 3 != 0).collect();
+        let coverage = Coverage { requests: covered, steps: Vec::new() };
+        // Long requests halve, short ones stay.
+        let before: Vec<u64> = (0..60).map(|at| if at < 30 { 100 + at } else { 10_000 }).collect();
+        let after: Vec<u64> = (0..60)
+            .map(|at| if at % 3 == 0 || at < 30 { before[at] } else { before[at] / 2 })
+            .collect();
+        let carried = coverage.carried_over(&before, &after);
+        assert_eq!(carried[..27], before[..27]);
+        assert!(carried[30..].iter().all(|ns| *ns == 5_000), "{carried:?}");
+        let all = Coverage::default();
+        assert_eq!((all.share(), all.has_step(7), coverage.share()), (None, true, Some((40, 60))));
+    }
+}
