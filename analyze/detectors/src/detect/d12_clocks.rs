@@ -18,6 +18,8 @@ const SLOWDOWN_MIN: f64 = 0.06;
 const STEPS_SLOWDOWN_MIN: f64 = 0.03;
 /// Least share of the 95th percentile.
 const SHARE_MIN: f64 = 0.05;
+/// Share of the clock without the limit from which on a clock is full.
+const FULL_MIN: f64 = 0.97;
 
 /// D12.
 #[derive(Debug, Clone, Copy, Default)]
@@ -54,7 +56,7 @@ impl Detector for ClockSlowdown {
             );
         };
         let pace = Pace::of(case);
-        let slowdown = pace.slowdown(|step| low.ratio_at(case, step) < 0.97);
+        let slowdown = pace.slowdown(|step| low.ratio_at(case, step) < FULL_MIN);
         let growth = case
             .baseline
             .as_deref()
@@ -150,6 +152,9 @@ struct LowClocks {
     reasons: u64,
     /// Which clocks.
     gpu: usize,
+    /// Positions of the samples that tell the clock of a GPU at work: one of an idle GPU names no
+    /// limit, but at the full clock there was none.
+    telling: Vec<usize>,
 }
 
 impl LowClocks {
@@ -173,11 +178,16 @@ impl LowClocks {
             let counts = limits < 1.6 * highest || n_limited * 2 > loaded.len();
             let full_mhz = highest.max(then).max(if counts { limits } else { 0.0 });
             let is_low =
-                |(mhz, reasons): &(f64, u64)| *mhz < 0.97 * full_mhz && is_limited(*reasons);
+                |(mhz, reasons): &(f64, u64)| *mhz < FULL_MIN * full_mhz && is_limited(*reasons);
             let low: Vec<(f64, u64)> =
                 loaded.iter().filter(|sample| is_low(sample)).copied().collect();
             let typical = crate::statistics::median(low.iter().map(|(mhz, _)| mhz / full_mhz))?;
+            let tells = |at: &usize| {
+                reasons_at(clocks, *at) & IDLE_REASON == 0
+                    || clocks.sm_mhz.value[*at] >= FULL_MIN * full_mhz
+            };
             Some(Self {
+                telling: (0..clocks.sm_mhz.value.len()).filter(tells).collect(),
                 full_mhz,
                 typical,
                 share: low.len() as f64 / loaded.len().max(1) as f64,
@@ -193,12 +203,13 @@ impl LowClocks {
         let clocks = &case.telemetry.clocks[self.gpu];
         let run = &case.schedule.runs[step];
         let middle = run.start_ns + (run.end_ns - run.start_ns) / 2;
-        let after = clocks.sm_mhz.time_ns.partition_point(|time| *time <= middle);
+        let time = |at: &usize| clocks.sm_mhz.time_ns[*at];
+        let after = self.telling.partition_point(|at| time(at) <= middle);
         // The nearer of the samples around it.
-        let near = [after.checked_sub(1), (after < clocks.sm_mhz.time_ns.len()).then_some(after)]
+        let near = [after.checked_sub(1), Some(after)]
             .into_iter()
-            .flatten()
-            .min_by_key(|at| clocks.sm_mhz.time_ns[*at].abs_diff(middle));
+            .filter_map(|at| self.telling.get(at?).copied())
+            .min_by_key(|at| time(at).abs_diff(middle));
         let Some(near) = near else { return 1.0 };
         let reasons = reasons_at(clocks, near);
         if is_limited(reasons) {

@@ -38,6 +38,30 @@ fn d12_counts_where_clocks_slow_prompts_and_not_answers() {
     assert_told_apart("D12", low_clocks(1.5), low_clocks(1.0));
 }
 
+/// Clocks that the power limit holds down all the time; the GPU is idle whenever it is sampled
+/// between two requests, and then names no limit. `full` is what it can run at.
+fn always_low_clocks(slower: f64, full: f64) -> Server {
+    Server::continuous(&prompts(180), move |work, content| step(work, content, slower))
+        .sample("clocks.max.sm", move |_| full)
+        .sample("clocks.current.sm", |_| 1_300.0)
+        .sample(
+            "clocks_event_reasons.active",
+            |time| {
+                if time / (100 * MS) % 3 == 1 { 1.0 } else { 4.0 }
+            },
+        )
+}
+
+#[test]
+fn d12_counts_clocks_that_are_low_from_beginning_to_end() {
+    assert_told_apart("D12", always_low_clocks(1.5, 1_980.0), always_low_clocks(1.5, 1_310.0));
+    let before = || low_clocks(1.0).sample("clocks.max.sm", |_| 1_980.0);
+    let found = detect("D12", always_low_clocks(1.5, 1_980.0), Some(before()));
+    assert!(matches!(found, Detection::Found(_)), "{found:?}");
+    let harmless = detect("D12", always_low_clocks(1.0, 1_980.0), Some(before()));
+    assert!(matches!(harmless, Detection::Clear(_)), "{harmless:?}");
+}
+
 /// A neighbour that is there all the time and at work in turns of 150 ms, too short to be sampled.
 fn in_bursts(slower: f64, percent: f64) -> Server {
     let is_at_work = |time: i64| time / (150 * MS) % 2 == 0;
