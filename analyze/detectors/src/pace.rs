@@ -172,7 +172,7 @@ fn group_of(case: &Case<'_>, step: usize) -> u64 {
 
 /// The Mann–Whitney test: how many standard deviations the ranks of `b` lie above what chance
 /// would give.
-fn rank_test(a: &[f64], b: &[f64]) -> f64 {
+pub(crate) fn rank_test(a: &[f64], b: &[f64]) -> f64 {
     let mut all: Vec<(f64, bool)> =
         a.iter().map(|value| (*value, false)).chain(b.iter().map(|value| (*value, true))).collect();
     all.sort_by(|x, y| x.0.total_cmp(&y.0));

@@ -2,6 +2,7 @@
 
 use underspan_engine::Request;
 
+use super::d10_cache::HitFall;
 use crate::continuous::{computes_prompts_apart, waiting_members};
 use crate::detector::{Detection, Detector, Finding, Grade, Layer, Setting};
 use crate::measure::{largest_steps, out_of_runs, p95_share, percent, requests_in};
@@ -55,10 +56,14 @@ impl Detector for PrefillInterference {
         // Where prompts have steps of their own, all others wait for the whole step.
         let is_apart = computes_prompts_apart(case);
         let waiting = waiting_members(case);
+        // Steps are no fuller than usual for what a cache that held would have spared them.
+        let fall = HitFall::of(case);
         let excess: Vec<u64> = (0..case.facts.len())
             .map(|step| {
                 let tokens = case.prefill_tokens(step);
-                let beyond = tokens.saturating_sub(natural) as f64 / tokens.max(1) as f64;
+                let start_ns = case.schedule.runs[step].start_ns;
+                let new = fall.as_ref().map_or(tokens, |fall| fall.left_of(tokens, start_ns));
+                let beyond = new.saturating_sub(natural) as f64 / tokens.max(1) as f64;
                 let excess = match is_apart {
                     true if waiting[step] > 0 => case.step_ns(step),
                     true => 0,
@@ -67,8 +72,10 @@ impl Detector for PrefillInterference {
                 (excess as f64 * beyond) as u64
             })
             .collect();
-        let removal =
-            Removal { prompt_tokens: tokens_beyond(case, natural), ..out_of_runs(excess) };
+        let removal = Removal {
+            prompt_tokens: tokens_beyond(case, natural, fall.as_ref()),
+            ..out_of_runs(excess)
+        };
         let share = p95_share(case, &removal);
         let n_steps = removal.run_ns.iter().filter(|ns| **ns > 0).count();
         if share < SHARE_MIN {
@@ -120,13 +127,14 @@ impl Detector for PrefillInterference {
 }
 
 /// What each prompt of unusual length has more than a usual one, in tokens.
-fn tokens_beyond(case: &Case<'_>, natural: u64) -> Vec<u64> {
-    let requests = &case.requests.requests;
-    let computed = |request: &Request| {
+fn tokens_beyond(case: &Case<'_>, natural: u64, fall: Option<&HitFall>) -> Vec<u64> {
+    let new = |(at, request): (usize, &Request)| {
         let cached = request.tokens.cached.unwrap_or(0);
-        request.tokens.prompt.unwrap_or(0).saturating_sub(cached)
+        let tokens = request.tokens.prompt.unwrap_or(0).saturating_sub(cached);
+        let first = case.schedule.runs.get(case.schedule.requests[at].first_run as usize);
+        fall.zip(first).map_or(tokens, |(fall, run)| fall.left_of(tokens, run.start_ns))
     };
-    let prompts: Vec<u64> = requests.iter().map(computed).collect();
+    let prompts: Vec<u64> = case.requests.requests.iter().enumerate().map(new).collect();
     let usual = percentile_of(&prompts, 50);
     prompts
         .into_iter()

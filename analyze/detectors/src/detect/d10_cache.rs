@@ -1,8 +1,11 @@
 //! D10: prompts are computed again that were computed before.
 
+use underspan_engine::Request;
+
 use crate::continuous::{computed_tokens, prompt_scale};
 use crate::detector::{Detection, Detector, Finding, Grade, Layer, Setting};
 use crate::measure::{largest_steps, p95_share, percent, ratio, requests_in};
+use crate::pace::rank_test;
 use crate::replay::Removal;
 use crate::step_model::StepModel;
 use crate::telemetry::{KV_USE, Series};
@@ -16,6 +19,12 @@ const PREEMPTIONS_MIN: f64 = 0.05;
 const SHARE_MIN: f64 = 0.05;
 /// Least fall of the cache's hit ratio.
 const FALL_MIN: f64 = 0.15;
+/// Standard deviations of a rank test from which on a fall that requests tell is no chance: the
+/// place of the fall is picked from many.
+const CERTAIN_Z: f64 = 4.0;
+/// Fewest requests whose hits are taken together, and most such groups of a run.
+const GROUP: usize = 6;
+const GROUPS_MAX: usize = 60;
 
 /// D10.
 #[derive(Debug, Clone, Copy, Default)]
@@ -175,7 +184,7 @@ fn recomputed(case: &Case<'_>) -> f64 {
 }
 
 /// A fall of the prefix cache's hit ratio.
-struct HitFall {
+pub(super) struct HitFall {
     before: f64,
     after: f64,
     since_ns: i64,
@@ -185,7 +194,42 @@ struct HitFall {
 }
 
 impl HitFall {
-    fn of(case: &Case<'_>) -> Option<Self> {
+    /// `None` when it held, or nothing tells.
+    pub(super) fn of(case: &Case<'_>) -> Option<Self> {
+        Self::of_counters(case).or_else(|| Self::of_requests(case))
+    }
+
+    /// By what requests say of their own prompts, where the fall is no chance.
+    fn of_requests(case: &Case<'_>) -> Option<Self> {
+        let requests = RequestHits::of(case)?;
+        let ratios = requests.grouped();
+        let own = best_cut(&ratios).map(|cut| {
+            let since_ns = ratios.time_ns[cut - 1];
+            let at = requests.hits.partition_point(|hit| hit.at_ns <= since_ns);
+            // The earlier half of the time before may be a warm-up.
+            (at, requests.hits[at / 2..at].to_vec())
+        });
+        let (from, then) = match case.baseline.as_deref().and_then(RequestHits::of) {
+            _ if own.is_some() => own?,
+            Some(then) => (0, then.hits),
+            None => return None,
+        };
+        let now = &requests.hits[from..];
+        let shares = |hits: &[Hit]| hits.iter().map(Hit::share).collect::<Vec<f64>>();
+        let (before, after) = (share_of(&then), share_of(now));
+        if rank_test(&shares(now), &shares(&then)) < CERTAIN_Z || before - after < FALL_MIN {
+            return None;
+        }
+        Some(Self {
+            before,
+            after,
+            since_ns: now.first()?.at_ns,
+            until_ns: now.last()?.at_ns,
+            share: ((before - after) / (1.0 - after).max(1e-9)).clamp(0.0, 1.0),
+        })
+    }
+
+    fn of_counters(case: &Case<'_>) -> Option<Self> {
         let ratios = hit_ratios(case)?;
         let usual = case
             .baseline
@@ -219,9 +263,69 @@ impl HitFall {
         })
     }
 
+    /// Of prompt tokens computed at a time, those that the better ratio would have left.
+    pub(super) fn left_of(&self, tokens: u64, at_ns: i64) -> u64 {
+        if self.applies(at_ns) { (tokens as f64 * (1.0 - self.share)) as u64 } else { tokens }
+    }
+
     fn applies(&self, at_ns: i64) -> bool {
         (self.since_ns..=self.until_ns).contains(&at_ns)
     }
+}
+
+/// What a request found in the prefix cache.
+#[derive(Debug, Clone, Copy)]
+struct Hit {
+    /// When its prompt was begun.
+    at_ns: i64,
+    prompt: u64,
+    cached: u64,
+}
+
+impl Hit {
+    fn share(&self) -> f64 {
+        ratio(self.cached.min(self.prompt), self.prompt)
+    }
+}
+
+/// What requests found in the prefix cache, in the order in which their prompts were begun.
+struct RequestHits {
+    hits: Vec<Hit>,
+}
+
+impl RequestHits {
+    /// `None` where too few requests say it.
+    fn of(case: &Case<'_>) -> Option<Self> {
+        let hit = |(at, request): (usize, &Request)| {
+            let first = case.schedule.requests[at].first_run as usize;
+            let at_ns = case.schedule.runs.get(first)?.start_ns;
+            let prompt = request.tokens.prompt.filter(|tokens| *tokens > 0)?;
+            Some(Hit { at_ns, prompt, cached: request.tokens.cached? })
+        };
+        let mut hits: Vec<Hit> =
+            case.requests.requests.iter().enumerate().filter_map(hit).collect();
+        hits.sort_by_key(|hit| hit.at_ns);
+        let is_told = hits.len() * 2 > case.latencies.len() && hits.len() >= 3 * GROUP;
+        is_told.then_some(Self { hits })
+    }
+
+    /// The hit ratio of each group of requests that follow each other, at its last one.
+    fn grouped(&self) -> Series {
+        let size = GROUP.max(self.hits.len() / GROUPS_MAX);
+        let mut ratios = Series::default();
+        for group in self.hits.chunks(size) {
+            let Some(last) = group.last().filter(|_| group.len() == size) else { continue };
+            ratios.time_ns.push(last.at_ns);
+            ratios.value.push(share_of(group));
+        }
+        ratios
+    }
+}
+
+/// Share of the prompt tokens of requests that were in the cache.
+fn share_of(hits: &[Hit]) -> f64 {
+    let cached = hits.iter().map(|hit| hit.cached.min(hit.prompt)).sum();
+    ratio(cached, hits.iter().map(|hit| hit.prompt).sum())
 }
 
 /// The hit ratio of each sampling period, at its end.

@@ -95,6 +95,45 @@ fn d10_preemptions_count_when_they_reach_the_slowest_requests() {
     assert_told_apart("D10", losing(10.0), losing(1.0));
 }
 
+/// Prompts of which 400 tokens were computed before, and found again where `hits` says so.
+fn cached(hits: impl Fn(usize) -> bool) -> Server {
+    let found =
+        |at: usize, request: Asked| Asked { cached: if hits(at) { 400 } else { 0 }, ..request };
+    let all: Vec<Asked> =
+        prompts(240).into_iter().enumerate().map(|(at, request)| found(at, request)).collect();
+    Server::continuous(&all, |work, content| step(work, content, 1.0))
+}
+
+#[test]
+fn d10_prompts_that_are_no_more_found_in_the_cache_count() {
+    assert_told_apart("D10", cached(|at| at < 100), cached(|at| at > 40));
+    let before = || cached(|at| at % 10 > 1);
+    let harmless = detect("D10", cached(|at| at % 10 > 2), Some(before()));
+    assert!(matches!(harmless, Detection::Clear(_)), "{harmless:?}");
+    let gone = detect("D10", cached(|_| false), Some(before()));
+    assert!(matches!(gone, Detection::Found(_)), "{gone:?}");
+    let few = detect("D10", cached(|at| at % 5 == 0), Some(before()));
+    assert!(matches!(few, Detection::Found(_)), "{few:?}");
+}
+
+#[test]
+fn d3_leaves_prompts_that_are_no_more_found_in_the_cache_to_d10() {
+    // Of all prompts nine tenths were found: then ten times as much of them is new.
+    let all = |hits: i64| -> Vec<Asked> {
+        let asked = asked(120, LONG / 120, |at| 2_000 + (at * 97 % 211) as u32 * 6);
+        let found = asked.into_iter().enumerate().map(|(at, request)| Asked {
+            cached: if (at as i64) < hits { request.prompt * 9 / 10 } else { 0 },
+            ..request
+        });
+        found.collect()
+    };
+    let engine = |hits| Server::continuous(&all(hits), |work, content| step(work, content, 1.0));
+    let flushed = detect("D3", engine(90), Some(engine(120)));
+    assert!(matches!(flushed, Detection::Clear(_)), "{flushed:?}");
+    let flushed = detect("D10", engine(90), Some(engine(120)));
+    assert!(matches!(flushed, Detection::Found(_)), "{flushed:?}");
+}
+
 /// Steps of an engine that computes prompts apart, each with `ns` in which the host is slow.
 fn apart(long: u32, ns: i64) -> Server {
     let all = asked(180, LONG / 180, |at| if at % 15 == 7 { long } else { 400 });
