@@ -2,7 +2,7 @@
 
 use underspan_engine::Request;
 
-use super::d10_cache::HitFall;
+use super::cache_hits::HitFall;
 use crate::continuous::{computes_prompts_apart, waiting_members};
 use crate::detector::{Detection, Detector, Finding, Grade, Layer, Setting};
 use crate::measure::{largest_steps, out_of_runs, p95_share, percent, requests_in};

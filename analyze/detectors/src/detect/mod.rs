@@ -1,5 +1,6 @@
 //! The detectors, one kind of fault a file.
 
+mod cache_hits;
 mod d01_capacity_queue;
 mod d02_batch_formation;
 mod d03_prefill_interference;
