@@ -6,6 +6,7 @@ use underspan_model::tables::StepKind;
 use underspan_model::{NONE_U32, StringId, Timeline};
 
 use crate::batching::Batching;
+use crate::content::{Content, contents_of};
 use crate::continuous::Continuous;
 use crate::coverage::Coverage;
 use crate::replay::{NO_LANE, NO_RUN, Removal, Run, Schedule, Served, replay};
@@ -61,6 +62,8 @@ pub struct Case<'a> {
     pub latencies: Vec<u64>,
     /// The server to run again, when it can be modelled.
     server: Option<Server>,
+    /// Prompt tokens and decoding requests of each step.
+    contents: Vec<Content>,
     /// Which of it the trace of the device covers.
     pub(crate) coverage: Coverage,
     /// The same kind of run from before a change, if there is one.
@@ -90,10 +93,12 @@ impl<'a> Case<'a> {
             schedule,
             latencies,
             server: None,
+            contents: Vec::new(),
             coverage: Coverage::of(timeline, requests),
             baseline: None,
             same_kernels: None,
         };
+        case.contents = contents_of(case.kind, requests, &case.facts);
         case.server = match case.kind {
             ServerKind::Continuous => Continuous::of(&case).map(Server::Continuous),
             ServerKind::Batch | ServerKind::Single => Batching::of(&case)
@@ -232,12 +237,12 @@ impl<'a> Case<'a> {
 
     /// Tokens of prompts that a step computed; zero when not known.
     pub fn prefill_tokens(&self, step: usize) -> u64 {
-        self.steps()[step].label.context_tokens.unwrap_or(0)
+        self.contents[step].prompt_tokens
     }
 
     /// Requests that decoded in a step; zero when not known.
     pub fn decode_requests(&self, step: usize) -> u64 {
-        self.steps()[step].label.generation_requests.unwrap_or(0)
+        self.contents[step].decodes
     }
 }
 

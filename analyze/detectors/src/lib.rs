@@ -6,6 +6,7 @@
 mod batching;
 mod case;
 mod cohorts;
+mod content;
 mod continuous;
 mod cost;
 mod counterfactual;
