@@ -86,8 +86,16 @@ impl Coverage {
         let n = SPEAKERS.min(speakers.len());
         let ratio = |latency: u64| {
             let middle = speakers.partition_point(|(other, _)| *other < latency);
-            let from = middle.saturating_sub(n / 2).min(speakers.len() - n);
-            let near = &speakers[from..from + n];
+            let (mut from, mut to) = (middle, middle);
+            while to - from < n {
+                let below = from.checked_sub(1).map(|at| latency - speakers[at].0);
+                let above = speakers.get(to).map(|(other, _)| other - latency);
+                match (below, above) {
+                    (Some(below), above) if above.is_none_or(|above| below <= above) => from -= 1,
+                    _ => to += 1,
+                }
+            }
+            let near = &speakers[from..to];
             near.iter().map(|(_, ratio)| ratio).sum::<f64>() / n.max(1) as f64
         };
         let of = |at: usize| match self.has_request(at) {
@@ -112,7 +120,7 @@ mod tests {
             .map(|at| if at % 3 == 0 || at < 30 { before[at] } else { before[at] / 2 })
             .collect();
         let carried = coverage.carried_over(&before, &after);
-        assert_eq!(carried[..18], before[..18]);
+        assert_eq!(carried[..30], before[..30]);
         assert!(carried[30..].iter().all(|ns| *ns == 5_000), "{carried:?}");
         let all = Coverage::default();
         assert_eq!((all.share(), all.has_step(7), coverage.share()), (None, true, Some((40, 60))));

@@ -1,6 +1,6 @@
 //! What steps held, what they might have held, and since when there was something to do.
 
-use underspan_engine::Request;
+use underspan_engine::{Request, StepMember};
 use underspan_model::tables::Phase;
 
 use crate::Case;
@@ -93,6 +93,35 @@ pub(crate) fn computed_tokens(request: &Request, scale: f64) -> f64 {
     let cached = request.tokens.cached.unwrap_or(0);
     let held = request.tokens.prompt.unwrap_or(0).saturating_sub(cached);
     own.filter(|own| *own > 0).map_or(held as f64 * scale, |own| own as f64)
+}
+
+/// Prompt tokens of every request that steps computed: each step's tokens go to those whose prompts
+/// it held, as they say themselves or by the length of their prompts. Where no step tells, as
+/// [`computed_tokens`] has it.
+pub(super) fn prompts_of(case: &Case<'_>) -> Vec<f64> {
+    let requests = &case.requests.requests;
+    let length = |request: u32| {
+        let tokens = &requests[request as usize].tokens;
+        let held = tokens.prompt.unwrap_or(0).saturating_sub(tokens.cached.unwrap_or(0));
+        held.max(1) as f64
+    };
+    let mut computed = vec![0.0; requests.len()];
+    for (at, step) in case.steps().iter().enumerate() {
+        let prompts = || step.members.iter().filter(|member| member.phase == Phase::Prefill);
+        let own = |member: &StepMember| member.own_tokens.map(f64::from);
+        let told: f64 = prompts().filter_map(own).sum();
+        let open = (case.prefill_tokens(at) as f64 - told).max(0.0);
+        let untold = || prompts().filter(|member| own(member).is_none());
+        let lengths: f64 = untold().map(|member| length(member.request)).sum();
+        for member in prompts() {
+            let part = own(member).unwrap_or(open * length(member.request) / lengths.max(1.0));
+            computed[member.request as usize] += part;
+        }
+    }
+    let scale = prompt_scale(case);
+    let told = requests.iter().zip(computed);
+    told.map(|(request, sum)| if sum > 0.0 { sum } else { computed_tokens(request, scale) })
+        .collect()
 }
 
 /// Prompt tokens that steps computed, over those that the requests' prompts hold: caches make it

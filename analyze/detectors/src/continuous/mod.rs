@@ -14,7 +14,7 @@ mod pace;
 use underspan_model::tables::Phase;
 
 pub(crate) use content::{computed_tokens, computes_prompts_apart, prompt_scale, waiting_members};
-use content::{kv_tokens, limit_of, work_since};
+use content::{kv_tokens, limit_of, prompts_of, work_since};
 use lane::{Job, Lane, Observed, Rules};
 
 use crate::Case;
@@ -120,7 +120,7 @@ fn lanes_of(case: &Case<'_>) -> Vec<Lane> {
 
 /// Gives each lane the requests that it served.
 fn add_jobs(case: &Case<'_>, lanes: &mut [Lane], rules: Rules) {
-    let scale = prompt_scale(case);
+    let prompts = prompts_of(case);
     let mut places = vec![0; case.schedule.runs.len()];
     for lane in lanes.iter() {
         lane.steps.iter().enumerate().for_each(|(at, seen)| places[seen.step as usize] = at);
@@ -133,7 +133,7 @@ fn add_jobs(case: &Case<'_>, lanes: &mut [Lane], rules: Rules) {
         let Some(lane) = lanes.get_mut(first.lane as usize) else { continue };
         let decodes = request.steps.iter().filter(|m| m.phase == Phase::Decode).count() as u64;
         let is_begun_here = request.steps.len() as u64 > decodes;
-        let prompt = computed_tokens(request, scale);
+        let prompt = prompts[at];
         // A step that had room and did not take it began before the scheduler knew of it. Who
         // missed more than one waited for something else.
         let place = places[served.first_run as usize];

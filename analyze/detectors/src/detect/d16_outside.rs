@@ -1,7 +1,7 @@
 //! D16: the time went before or after the serving engine had the request.
 
 use hashbrown::HashMap;
-use underspan_engine::{Request, StageKind};
+use underspan_engine::{Request, Stage, StageKind};
 use underspan_model::StringId;
 
 use crate::Case;
@@ -120,8 +120,12 @@ impl Detector for OutsideServing {
 }
 
 /// Time of a request before it was queued and after its last work; what the server did in it is
-/// only known where the trace covers it.
+/// only known where the trace covers it, or its span tells of its stages.
 fn around(request: &Request, is_covered: bool) -> (u64, u64) {
+    let is_around = |stage: &Stage| {
+        matches!(stage.kind, StageKind::Outside | StageKind::Frontend | StageKind::Post)
+    };
+    let is_covered = is_covered || !request.stages.iter().all(is_around);
     let mut sums = (0, 0);
     let mut was_in = false;
     for stage in &request.stages {
