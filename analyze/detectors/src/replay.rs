@@ -196,16 +196,17 @@ pub(crate) fn as_run_again(
 }
 
 /// How far the unchanged run of a model is from what was `seen`: the largest relative difference of
-/// the median and the 95th percentile of latencies.
+/// the median and the 95th percentile of latencies, and of the 99th with a hundred requests or more.
 pub(crate) fn misfit(seen: &[u64], unchanged: &[Option<i64>]) -> f64 {
     let both = unchanged.iter().zip(seen);
     let (run, seen): (Vec<u64>, Vec<u64>) =
         both.filter_map(|(run, seen)| Some(((*run)?.max(0) as u64, *seen))).unzip();
-    let off = [50, 95].map(|percent| {
+    let off = |percent: u32| {
         let seen = percentile_of(&seen, percent).max(1) as f64;
         (percentile_of(&run, percent) as f64 / seen - 1.0).abs()
-    });
-    off[0].max(off[1])
+    };
+    let percents: &[u32] = if seen.len() < 100 { &[50, 95] } else { &[50, 95, 99] };
+    percents.iter().copied().map(off).fold(0.0, f64::max)
 }
 
 /// The latency of every request with the `removals` taken out, in the schedule's order. Without
