@@ -23,9 +23,10 @@ pub(super) fn work_since(case: &Case<'_>) -> Vec<i64> {
         }
     }
     // A step of new requests that nobody knows began when it began.
+    let waiting = waiting_members(case);
     let runs = case.schedule.runs.iter().enumerate();
     let known = since.into_iter().zip(runs).map(|(since, (at, run))| match since {
-        i64::MAX if case.decode_requests(at) > 0 => i64::MIN,
+        _ if waiting[at] > 0 || since == i64::MAX && case.decode_requests(at) > 0 => i64::MIN,
         since => since.min(run.start_ns),
     });
     known.collect()
