@@ -112,9 +112,11 @@ impl<'a> Case<'a> {
     /// The latency of every request with `removals` taken out. What is taken out of runs is known
     /// where the trace covers them, and carried over to the other requests.
     pub fn without(&self, removals: &[&Removal]) -> Vec<u64> {
+        if !self.coverage.is_partial() {
+            return self.without_observed(removals);
+        }
         let around: Vec<Removal> = removals.iter().map(|removal| removal.around_runs()).collect();
-        let is_around = around.iter().zip(removals).all(|(around, removal)| around == *removal);
-        if !self.coverage.is_partial() || is_around {
+        if around.iter().zip(removals).all(|(around, removal)| around == *removal) {
             return self.without_observed(removals);
         }
         let around: Vec<&Removal> = around.iter().collect();

@@ -62,10 +62,12 @@ impl Continuous {
         as_run_again(&case.latencies, &self.observed, &self.run(case, removals), removals)
     }
 
-    /// How far the run without removals is from what was observed: the largest relative difference
-    /// of the median and the 95th percentile of latencies.
+    /// How far the run without removals is from what was observed, of requests that the trace covers:
+    /// the largest relative difference of percentiles of latencies.
     pub(crate) fn misfit(&self, case: &Case<'_>) -> f64 {
-        misfit(&case.latencies, &self.observed)
+        let covered = self.observed.iter().enumerate();
+        let covered = covered.map(|(at, run)| run.filter(|_| case.coverage.has_request(at)));
+        misfit(&case.latencies, &covered.collect::<Vec<_>>())
     }
 
     fn run(&self, case: &Case<'_>, removals: &[&Removal]) -> Vec<Option<i64>> {
