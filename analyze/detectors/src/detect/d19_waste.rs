@@ -8,6 +8,7 @@ use crate::measure::{
     step_time,
 };
 use crate::replay::Removal;
+use crate::statistics::median;
 use crate::{Case, ServerKind, StepFacts};
 
 /// A server batches when its steps hold at least this many requests on average.
@@ -27,6 +28,10 @@ const LOST_SHARE_MIN: f64 = 0.08;
 const PADDED_SHARE_MIN: f64 = 0.05;
 /// A fixed batch counts as full from this share on.
 const FULL_MIN: f64 = 0.75;
+/// How many times as long the kernels of several requests take as those of one where no fixed batch
+/// is computed, and the fewest steps of each that tell.
+const GROWS_MIN: f64 = 1.1;
+const SIZES_MIN: usize = 3;
 /// What one more request adds to the time of a step, as a share: reading the weights is shared.
 const PER_REQUEST: f64 = 0.1;
 /// Batch that is tried.
@@ -132,7 +137,8 @@ fn padded(case: &Case<'_>) -> Option<Detection> {
     let members: Vec<u64> =
         case.worker_steps().map(|step| u64::from(case.members(step)).max(1)).collect();
     let mean = members.iter().sum::<u64>() as f64 / members.len().max(1) as f64;
-    let fixed = case.settings.number("engine.static_batch").filter(|fixed| mean < FULL_MIN * fixed);
+    let fixed = case.settings.number("engine.static_batch");
+    let fixed = fixed.filter(|fixed| mean < FULL_MIN * fixed && !grows_with_members(case));
     let growth = case
         .baseline
         .as_deref()
@@ -180,6 +186,18 @@ fn padded(case: &Case<'_>) -> Option<Detection> {
         }),
         confirm: "Kernel time of a step against the number of requests in it.".to_owned(),
     })))
+}
+
+/// Whether kernels take longer for several requests than for one: then a step computes those that
+/// are there, whatever the largest batch may be.
+fn grows_with_members(case: &Case<'_>) -> bool {
+    let of = |is_counted: fn(u32) -> bool| {
+        let steps = case.worker_steps().filter(|step| is_counted(case.members(*step)));
+        let ns: Vec<f64> = steps.map(|step| case.facts[step].kernel_ns as f64).collect();
+        if ns.len() < SIZES_MIN { None } else { median(ns) }
+    };
+    let (one, several) = (of(|n| n == 1), of(|n| n > 1));
+    one.zip(several).is_some_and(|(one, several)| several > GROWS_MIN * one)
 }
 
 /// Requests that a step holds on average.

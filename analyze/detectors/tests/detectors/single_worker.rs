@@ -25,6 +25,39 @@ fn d1_a_queue_counts_when_the_worker_is_in_use_all_the_time() {
     assert_told_apart("D1", faster_than_served, healthy());
 }
 
+/// Requests, of which every third has company soon after.
+fn in_company() -> Vec<i64> {
+    let apart = |at: i64| at * 30 * MS + at % 7 * 10 * US;
+    let with =
+        |at: i64| [Some(apart(at)), (at % 3 == 0).then(|| apart(at) + (at % 10 + 1) * 580 * US)];
+    (0..N).flat_map(with).flatten().collect()
+}
+
+/// A server that takes together who comes within `hold`; `per_request` is what one more takes.
+fn taking_together(hold: i64, per_request: i64) -> Server {
+    Server::together(&in_company(), hold, move |work, n| {
+        plain(work);
+        work.kernel(NARROW, 200 * US + (n as i64 - 1) * per_request).wait();
+    })
+}
+
+#[test]
+fn d2_held_requests_count_where_a_server_without_ids_takes_them_together() {
+    assert_told_apart("D2", taking_together(6 * MS, MS), taking_together(0, MS));
+    let found = detect("D2", taking_together(6 * MS, MS), None);
+    let Detection::Found(found) = found else { panic!("{found:?}") };
+    assert!(found.requests.len() * 10 > in_company().len() * 9, "{}", found.summary);
+    let outside = detect("D16", taking_together(6 * MS, MS), None);
+    assert!(matches!(outside, Detection::Clear(_)), "{outside:?}");
+}
+
+#[test]
+fn d19_no_fixed_batch_is_computed_where_more_requests_take_longer() {
+    let limited =
+        |per_request| taking_together(6 * MS, per_request).declare("engine.static_batch", "8");
+    assert_told_apart("D19", limited(0), limited(MS));
+}
+
 #[test]
 fn d4_wide_multiplies_count_against_what_is_declared() {
     let wide = |dtype| {

@@ -14,6 +14,7 @@ use super::Membership;
 use super::discover::Found;
 use super::engine_steps::{Engine, ServingSpans};
 use super::engine_time::EngineTime;
+use super::mates::join_mates;
 use crate::StepDialect;
 
 /// How far the host's stamp of a step may lie from the engine's of scheduling it.
@@ -24,7 +25,12 @@ const TRY_LIMIT: usize = 4096;
 const CHUNK_LIMIT: usize = 512;
 
 /// Adds guessed memberships for requests that have none, in steps whose members no source states.
-pub(super) fn infer(time: &EngineTime<'_>, found: &[Found], of_request: &mut [Vec<Membership>]) {
+/// Returns how long requests had been queued, where that is known with them.
+pub(super) fn infer(
+    time: &EngineTime<'_>,
+    found: &[Found],
+    of_request: &mut [Vec<Membership>],
+) -> Vec<(u32, u64)> {
     // Times of a request whose own spans contradict each other say nothing to the step.
     let most_skew = time.half_median_step().map_or(0, |half| half.as_ns());
     let is_usable = |found: &Found| found.span().is_some() && found.skew_ns <= most_skew;
@@ -58,11 +64,13 @@ pub(super) fn infer(time: &EngineTime<'_>, found: &[Found], of_request: &mut [Ve
             _ => false,
         })
     });
+    let mut held = Vec::new();
     if !ranges.is_empty() {
         let owners = owners_of_ranges(time, &ranges, found, &open);
         for engine in ranges {
             give_ranges(time, engine, found, &owners, of_request);
         }
+        held = join_mates(time, found, &owners, of_request);
     }
     let serial: Vec<Timetable<'_>> =
         serial.into_iter().map(|engine| Timetable::of(time, engine)).collect();
@@ -76,6 +84,7 @@ pub(super) fn infer(time: &EngineTime<'_>, found: &[Found], of_request: &mut [Ve
     for memberships in of_request {
         memberships.sort_by_key(|membership| membership.step);
     }
+    held
 }
 
 /// The requests of the service that the ranges belong to: that within whose requests most of them

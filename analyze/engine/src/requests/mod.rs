@@ -18,6 +18,7 @@ mod engine_time;
 mod excess;
 mod foreign;
 mod infer;
+mod mates;
 mod members;
 mod part;
 mod profile;
@@ -101,7 +102,9 @@ impl Requests {
             owners.forget_adopted(&steps);
             time = EngineTime::of(&steps, &owners);
         } else {
-            infer::infer(&time, &found.requests, &mut members.of_request);
+            let held = infer::infer(&time, &found.requests, &mut members.of_request);
+            members.waited.resize(found.requests.len(), Vec::new());
+            held.into_iter().for_each(|(at, ns)| members.waited[at as usize] = vec![Some(ns)]);
         }
         members.waited.resize(found.requests.len(), Vec::new());
 

@@ -2,6 +2,8 @@
 
 pub(crate) mod engine;
 
+use std::ops::Range;
+
 use underspan_detectors::{Case, Detection, detector};
 use underspan_engine::trace_builder::TraceBuilder;
 use underspan_engine::{Analysis, AnalysisOptions, RequestOptions, Requests};
@@ -45,18 +47,45 @@ impl Server {
         server
     }
 
+    /// A server without ids that holds a request `hold` nanoseconds for company, and then runs one
+    /// range for all who are there; `sent` is when their callers send them, in order.
+    pub(crate) fn together(sent: &[i64], hold: i64, work: impl Fn(&mut Work<'_>, usize)) -> Self {
+        let mut server = Self::new();
+        let mut left = sent;
+        while let Some(first) = left.first() {
+            let ready = (first + 200 * US + hold).max(server.free);
+            let n = left.iter().take_while(|sent| **sent + 200 * US <= ready).count();
+            server.batch(&left[..n], 200 * US, hold, |w| work(w, n));
+            left = &left[n..];
+        }
+        server
+    }
+
     /// Serves a request that its caller sends at `sent` and that arrives `way` later.
     pub(crate) fn request(&mut self, sent: i64, way: i64, work: impl FnOnce(&mut Work<'_>)) {
-        let arrival = sent + way;
-        let start = self.free.max(arrival + 50 * US);
+        self.batch(&[sent], way, 0, work);
+    }
+
+    /// Serves requests at once, `hold` after the first of them arrived or later.
+    fn batch(&mut self, sent: &[i64], way: i64, hold: i64, work: impl FnOnce(&mut Work<'_>)) {
+        let Some(first) = sent.first() else { return };
+        let start = self.free.max(first + way + hold + 50 * US);
         let mut worker =
             Work { trace: &mut self.trace, next_id: &mut self.next_id, host: start, device: start };
         work(&mut worker);
         let end = worker.host.max(worker.device);
         self.trace.annotation(AnnotationKind::User, "predict", start..end);
         self.free = end + 20 * US;
-        let ends = [end + 200 * US, end + 100 * US];
-        let spans = [(sent..ends[0], SpanKind::Client), (arrival..ends[1], SpanKind::Server)];
+        for (at, sent) in sent.iter().enumerate() {
+            // One answer after the other.
+            let end = end + at as i64 * 30 * US;
+            self.answer_one(*sent..end + 200 * US, sent + way..end + 100 * US);
+        }
+    }
+
+    /// The spans of a request: its caller's and the server's.
+    fn answer_one(&mut self, client: Range<i64>, serving: Range<i64>) {
+        let spans = [(client, SpanKind::Client), (serving, SpanKind::Server)];
         for (depth, (range, kind)) in spans.into_iter().enumerate() {
             let number = self.n_requests * 2 + depth as u32;
             self.trace.timeline_mut().spans.push(Span {
