@@ -6,7 +6,7 @@ use underspan_engine::{DeviceWork, KernelClasses, WorkKind};
 use underspan_model::ShapeId;
 use underspan_model::tables::TableKind;
 
-use super::Growth;
+use super::{Growth, is_other_model};
 use crate::detector::{Detection, Detector, Finding, Grade, Layer};
 use crate::measure::{
     beyond_natural, evidence_of_steps, of_steps, out_of_runs, p95_share, percent, ratio,
@@ -49,9 +49,10 @@ impl Detector for SerialisedLayers {
          each other they could run side by side, on several streams or fused. A trace shows that \
          they ran in a row, not that they had to: a claim needs a baseline that ran them side by \
          side, or a model card with fewer layers than a step runs, since what is run several times \
-         over does not depend on itself. Kernels of 50 µs and more on less than a quarter of the \
-         multiprocessors count without that: they have work enough to be split. Between a quarter \
-         and a half is what libraries choose for small batches, and needs a baseline without it."
+         over does not depend on itself. Where the same model's kernels filled the GPU in the \
+         baseline, kernels of 50 µs and more that do not fill it now count too: they have work \
+         enough to be split. Without a baseline they are what libraries choose for small batches, \
+         whose layers follow from each other."
     }
 
     fn detect(&self, case: &Case<'_>) -> Detection {
@@ -59,28 +60,24 @@ impl Detector for SerialisedLayers {
         if kernels == 0 {
             return Detection::MissingInput("kernels within steps");
         }
-        let small = of_steps(case, |facts| facts.small_grid_ns);
-        let share_small = ratio(total(&small), kernels);
+        let share_small = small_share(case);
         let n_towers = if case.baseline.is_none() { n_towers(case) } else { None };
-        // Long kernels on a part of the multiprocessors, which the baseline had not.
-        let is_underfilled = match case.baseline.as_deref() {
-            Some(baseline) => {
-                let (now, then) = (long_share(case), long_share(baseline));
-                now >= KERNEL_SHARE_MIN && then < UNDERFILLED_BEFORE * now
-            }
-            None => {
-                let few_blocks = of_steps(case, |facts| facts.long_few_blocks_ns);
-                ratio(total(&few_blocks), kernels) >= KERNEL_SHARE_MIN
-            }
-        };
+        // What ran side by side in the baseline took less time than its kernels, and more now.
+        let lost = case.baseline.as_deref().map(|then| at_once(then) / at_once(case).max(1.0));
+        let is_lost = lost.is_some_and(|lost| lost >= OVERLAP_LOST_MIN);
+        // Long kernels on a part of the multiprocessors, where the same model had others before.
+        let is_underfilled = case.baseline.as_deref().is_some_and(|baseline| {
+            long_share(case) >= KERNEL_SHARE_MIN
+                && small_share(baseline) < UNDERFILLED_BEFORE * share_small
+                && !is_other_model(case, baseline)
+        });
         let excess: Vec<u64> = match case.baseline.as_deref() {
             Some(baseline) => {
                 if Growth::in_time(case, baseline, kernels_run_ns).typical < GROWTH_MIN {
                     return Detection::Clear("steps are as long as in the baseline".to_owned());
                 }
-                // What ran side by side then and does not now took less time than its kernels.
-                let (now, then) = (at_once(case), at_once(baseline));
-                if then < OVERLAP_LOST_MIN * now && !is_underfilled {
+                if !is_lost && !is_underfilled {
+                    let (now, then) = (at_once(case), at_once(baseline));
                     return Detection::Clear(format!(
                         "{then:.1} kernels ran at a time in the baseline, {now:.1} now"
                     ));
@@ -95,8 +92,7 @@ impl Detector for SerialisedLayers {
                 .facts
                 .iter()
                 .map(|facts| {
-                    let side_by_side = if is_underfilled { 2 } else { 1 };
-                    let n_towers = u64::from(n_towers.unwrap_or(side_by_side).max(1));
+                    let n_towers = u64::from(n_towers.unwrap_or(1).max(1));
                     let at_once = facts.small_grid_ns / n_towers;
                     // The time between their kernels is gone with them.
                     let between = facts.gap_queue_ns - facts.gap_queue_ns / n_towers;
@@ -108,14 +104,14 @@ impl Detector for SerialisedLayers {
             evidence_of_steps(case, &excess, TableKind::Kernel, |facts| facts.longest_kernel);
         let removal = out_of_runs(excess);
         let share = p95_share(case, &removal);
-        if case.baseline.is_none() && n_towers.is_none() && !is_underfilled {
+        if case.baseline.is_none() && n_towers.is_none() {
             return Detection::Clear(format!(
                 "{} of the kernel time is in kernels that fill less than half of the GPU; nothing \
                  shows that they could run side by side",
                 percent(share_small)
             ));
         }
-        if share_small < KERNEL_SHARE_MIN || share < SHARE_MIN {
+        if share_small < KERNEL_SHARE_MIN && !is_lost || share < SHARE_MIN {
             return Detection::Clear(format!(
                 "{} of the kernel time is in kernels that fill less than half of the GPU",
                 percent(share_small)
@@ -146,6 +142,12 @@ impl Detector for SerialisedLayers {
             confirm: "Kernels of different streams must overlap in the viewer.".to_owned(),
         }))
     }
+}
+
+/// Share of the kernel time in kernels that fill less than half of the multiprocessors.
+fn small_share(case: &Case<'_>) -> f64 {
+    let kernels = total(&of_steps(case, |facts| facts.kernel_ns));
+    ratio(total(&of_steps(case, |facts| facts.small_grid_ns)), kernels)
 }
 
 /// Share of the kernel time in long kernels that fill less than half of the multiprocessors.

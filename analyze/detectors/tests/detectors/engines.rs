@@ -125,22 +125,54 @@ fn d15_code_that_is_loaded_while_requests_wait_counts() {
     assert_told_apart("D15", serving("cuModuleLoadData"), serving("cuPointerGetAttribute"));
 }
 
+/// Batches of 20 kernels of so many blocks, one after the other.
+fn in_a_row(blocks: u32, ns: i64) -> Server {
+    Server::batching(&asked(N, 20 * MS, |_| 1), 0, move |work, _| {
+        for _ in 0..20 {
+            work.blocks(NARROW, blocks, ns);
+        }
+        work.sample_tokens();
+    })
+}
+
 #[test]
-fn d9_long_kernels_on_few_multiprocessors_count() {
-    let on = |blocks: u32, ns: i64| {
-        Server::batching(&asked(N, 20 * MS, |_| 1), 0, move |work, _| {
-            for _ in 0..20 {
-                work.blocks(NARROW, blocks, ns);
-            }
-            work.sample_tokens();
-        })
-    };
-    assert_told_apart("D9", on(4, 200 * US), on(264, 200 * US));
-    // A third of the device is what libraries choose for a small batch: no fault by itself.
-    let third = detect("D9", on(44, 200 * US), None);
-    assert!(matches!(third, Detection::Clear(_)), "{third:?}");
-    let since = detect("D9", on(44, 200 * US), Some(on(264, 100 * US)));
+fn d9_long_kernels_on_few_multiprocessors_count_where_they_filled_them_before() {
+    let full = || in_a_row(264, 100 * US);
+    let since = detect("D9", in_a_row(44, 200 * US), Some(full()));
     assert!(matches!(since, Detection::Found(_)), "{since:?}");
+    // What libraries choose for a small batch is no fault by itself.
+    for blocks in [4, 44] {
+        let alone = detect("D9", in_a_row(blocks, 200 * US), None);
+        assert!(matches!(alone, Detection::Clear(_)), "{alone:?}");
+    }
+    // A larger model's kernels are longer, and on a slower device the same ones are.
+    let of_size = |server: Server, size| server.declare("model.hidden_size", size);
+    let (small, large) = (of_size(full(), "1024"), of_size(in_a_row(44, 200 * US), "4096"));
+    let larger = detect("D9", large, Some(small));
+    assert!(matches!(larger, Detection::Clear(_)), "{larger:?}");
+    let slower = detect("D9", in_a_row(44, 60 * US), Some(in_a_row(44, 45 * US)));
+    assert!(matches!(slower, Detection::Clear(_)), "{slower:?}");
+}
+
+/// Batches of a large kernel and eight small ones, all of these in one stream or half of them in
+/// another.
+fn branches(is_beside: bool) -> Server {
+    Server::batching(&asked(N, 20 * MS, |_| 1), 0, move |work, _| {
+        work.blocks(NARROW, 264, 2 * MS);
+        for at in 0..8 {
+            work.branch(is_beside && at % 2 == 1, 12, 100 * US);
+        }
+        work.sample_tokens();
+    })
+}
+
+#[test]
+fn d9_branches_that_ran_side_by_side_before_count_however_little_of_the_kernels_they_are() {
+    let merged = detect("D9", branches(false), Some(branches(true)));
+    let Detection::Found(merged) = merged else { panic!("{merged:?}") };
+    assert!(merged.summary.contains("29 %"), "{}", merged.summary);
+    let as_before = detect("D9", branches(false), Some(branches(false)));
+    assert!(matches!(as_before, Detection::Clear(_)), "{as_before:?}");
 }
 
 #[test]

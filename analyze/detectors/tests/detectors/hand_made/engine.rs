@@ -5,7 +5,7 @@ use underspan_model::tables::{
 };
 use underspan_model::{KernelShape, SourceId, span_facts};
 
-use super::{MS, Server, US, Work};
+use super::{MS, NARROW, Server, US, Work};
 
 /// Multiprocessors of the devices here.
 pub(crate) const N_SM: u32 = 132;
@@ -260,6 +260,21 @@ impl Work<'_> {
         self.trace.api_call("cudaLaunchKernel", call.clone(), id);
         self.trace.kernel_of_shape(shape, run..run + ns, id);
         (self.host, self.device) = (call.end, run + ns);
+        self
+    }
+
+    /// Launches a kernel of so many blocks, after the others or beside the last of them on a stream
+    /// of its own.
+    pub(crate) fn branch(&mut self, is_beside: bool, blocks: u32, ns: i64) -> &mut Self {
+        if !is_beside {
+            return self.blocks(NARROW, blocks, ns);
+        }
+        let before = self.device;
+        self.trace.stream(0, 20);
+        self.device = before - ns;
+        self.blocks(NARROW, blocks, ns);
+        self.trace.stream(0, 7);
+        self.device = self.device.max(before);
         self
     }
 
