@@ -3,4 +3,5 @@
 mod engines;
 mod hand_made;
 mod mixed_steps;
+mod partial;
 mod single_worker;

@@ -83,6 +83,7 @@ impl Server {
         let (mut running, mut now, mut at): (Vec<Running>, i64, usize) = (Vec::new(), 0, 0);
         let mut ends = vec![0; asked.len()];
         let mut starts = ends.clone();
+        let mut firsts = ends.clone();
         loop {
             let mut members: Vec<StepMember> = Vec::new();
             let has_prompt = waiting.peek().is_some_and(|(_, new)| new.at <= now);
@@ -115,13 +116,26 @@ impl Server {
             let content = Content { at, start: now, n_members, n_decodes, prompt_tokens };
             let end = server.step(StepKind::Mixed, now, members, |w| work(w, &content));
             let from = if waits { n_before } else { 0 };
+            running[from..].iter().for_each(|r| {
+                if firsts[r.request] == 0 {
+                    firsts[r.request] = end;
+                }
+            });
             running[from..].iter_mut().for_each(|r| (r.left, r.held) = (r.left - 1, r.held + 1));
             running.iter().filter(|r| r.left == 0).for_each(|r| ends[r.request] = end);
             running.retain(|r| r.left > 0);
             (now, at) = (end + 20 * US, at + 1);
         }
-        server.answer(asked, &starts, &ends);
+        server.answer(asked, &starts, &firsts, &ends);
         server
+    }
+
+    /// The same without anything that names steps.
+    pub(crate) fn unlabelled(mut self) -> Self {
+        let timeline = self.trace.timeline_mut();
+        timeline.steps = Default::default();
+        timeline.step_members = Default::default();
+        self
     }
 
     /// A dynamic batcher that holds a request `hold` nanoseconds for company.
@@ -149,7 +163,7 @@ impl Server {
             batch.iter().for_each(|request| ends[*request] = end);
             (free, at) = (end + 20 * US, at + 1);
         }
-        server.answer(asked, &starts, &ends);
+        server.answer(asked, &starts, &ends, &ends);
         server
     }
 
@@ -212,7 +226,7 @@ impl Server {
     }
 
     /// The spans of all requests: when each was first in a step, and when it was done.
-    fn answer(&mut self, asked: &[Asked], starts: &[i64], ends: &[i64]) {
+    fn answer(&mut self, asked: &[Asked], starts: &[i64], firsts: &[i64], ends: &[i64]) {
         let timeline = self.trace.timeline_mut();
         for (at, (asked, end)) in asked.iter().zip(ends).enumerate() {
             let request = timeline.strings.intern(&format!("request-{at}")).raw();
@@ -239,6 +253,7 @@ impl Server {
                 (span_facts::PROMPT_TOKENS, i64::from(asked.prompt)),
                 (span_facts::CACHED_TOKENS, i64::from(asked.cached)),
                 (span_facts::OUTPUT_TOKENS, i64::from(asked.answer)),
+                (span_facts::TTFT_NS, firsts[at] - asked.at),
             ];
             for (key, value) in facts {
                 let key = timeline.strings.intern(key);

@@ -145,6 +145,21 @@ impl Server {
         self
     }
 
+    /// The same with a trace of the device of that time only.
+    pub(crate) fn traced(mut self, within: std::ops::Range<i64>) -> Self {
+        let timeline = self.trace.timeline_mut();
+        let is_in = |start: i64| within.contains(&start);
+        let kernels = std::mem::take(&mut timeline.kernels);
+        let memcpys = std::mem::take(&mut timeline.memcpys);
+        let calls = std::mem::take(&mut timeline.api_calls);
+        let ranges = std::mem::take(&mut timeline.annotations);
+        kernels.iter().filter(|row| is_in(row.start_ns)).for_each(|row| timeline.kernels.push(row));
+        memcpys.iter().filter(|row| is_in(row.start_ns)).for_each(|row| timeline.memcpys.push(row));
+        calls.iter().filter(|row| is_in(row.start_ns)).for_each(|row| timeline.api_calls.push(row));
+        ranges.iter().filter(|row| is_in(row.start_ns)).for_each(|r| timeline.annotations.push(r));
+        self
+    }
+
     pub(crate) fn build(self) -> Timeline {
         self.trace.build()
     }
