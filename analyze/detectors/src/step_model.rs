@@ -61,6 +61,12 @@ impl StepModel {
         Some(model)
     }
 
+    /// A model by its numbers: the length of any step that only decodes, and a rate.
+    #[cfg(test)]
+    pub(crate) const fn of(decode_any_ns: f64, prompt_token_ns: f64) -> Self {
+        Self { decode_ns: Vec::new(), decode_any_ns, prompt_token_ns }
+    }
+
     /// The length of a step that computes `tokens` of prompts and decodes for `n` requests.
     pub(crate) fn step(&self, tokens: f64, n: u64) -> f64 {
         self.decode(n) + tokens * self.prompt_token_ns

@@ -75,3 +75,54 @@ pub(super) fn factor_alike(
 fn is_alike(a: f64, b: f64) -> bool {
     a.min(b) >= ALIKE_MIN * a.max(b)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn steps() -> Vec<Observed> {
+        let of = |at: i64| Observed {
+            step: at as u32,
+            start_ns: at * 2_000,
+            end_ns: at * 2_000 + 1_000,
+            tokens: if at % 10 == 9 { 900.0 } else { 0.0 },
+            decodes: 4,
+            lag_ns: 0.0,
+        };
+        (0..60).map(of).collect()
+    }
+
+    /// Decodes take 1,000 ns and prompts 10 ns a token.
+    fn length(step: usize) -> f64 {
+        1_000.0 + steps()[step].tokens * 10.0
+    }
+
+    fn model() -> StepModel {
+        StepModel::of(1_000.0, 10.0)
+    }
+
+    #[test]
+    fn what_happens_once_is_not_how_fast_the_device_is() {
+        let loads = |step: usize| length(step) + if step == 25 { 7_000.0 } else { 0.0 };
+        let paces = paces(&steps(), &model(), loads);
+        assert_eq!((paces[25].factor, paces[25].once_ns), (1.0, 7_000.0));
+        assert!(
+            (0..60).all(|at| paces[at].factor == 1.0 && (at == 25 || paces[at].once_ns == 0.0))
+        );
+    }
+
+    #[test]
+    fn a_slow_device_is_slow_for_all_and_long_prompts_say_nothing_of_decodes() {
+        let slow = |step: usize| length(step) * if step >= 30 { 3.0 } else { 1.0 };
+        let of_slow = paces(&steps(), &model(), slow);
+        assert!((30..60).all(|at| of_slow[at].factor == 3.0 && of_slow[at].once_ns == 0.0));
+        // Prompts take twice what the model says.
+        let long = |step: usize| length(step) + steps()[step].tokens * 12.0;
+        let of_long = paces(&steps(), &model(), long);
+        assert!(of_long[19].factor > 2.0 && of_long[19].once_ns == 0.0);
+        let near_prompt = |ns: f64| factor_alike(&steps(), &of_long, 19, &model(), ns);
+        assert_eq!(near_prompt(1_000.0), 1.0, "a decode at that time");
+        assert_eq!(near_prompt(10_000.0), of_long[19].factor);
+        assert_eq!(near_prompt(1e9), 1.0, "none is like it");
+    }
+}

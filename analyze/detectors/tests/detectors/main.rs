@@ -4,4 +4,5 @@ mod engines;
 mod hand_made;
 mod mixed_steps;
 mod partial;
+mod run_again;
 mod single_worker;

@@ -160,6 +160,10 @@ impl Server {
         self
     }
 
+    pub(crate) fn timeline_mut(&mut self) -> &mut Timeline {
+        self.trace.timeline_mut()
+    }
+
     pub(crate) fn build(self) -> Timeline {
         self.trace.build()
     }
