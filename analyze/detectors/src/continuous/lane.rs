@@ -277,3 +277,23 @@ impl Again<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_is_a_little_ahead_or_behind_takes_in_the_same_requests() {
+        let seen = Observed {
+            step: 0,
+            start_ns: 1_000,
+            end_ns: 2_000,
+            tokens: 0.0,
+            decodes: 1,
+            lag_ns: 0.0,
+        };
+        assert_eq!([900, 1_000, 1_200].map(|now| seen.start_near(now)), [1_000; 3]);
+        assert_eq!([500, 1_600].map(|now| seen.start_near(now)), [500, 1_600]);
+        assert!(seen.is_over(200) && !seen.is_over(300), "of a quarter that is left");
+    }
+}

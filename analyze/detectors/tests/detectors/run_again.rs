@@ -68,7 +68,7 @@ fn prompts_computed_apart_begin_when_the_step_before_has_ended_and_the_host_is_r
         steps.duration_ns[at] -= before(at) as u64;
     }
     let misfit = misfit_of(server);
-    assert!(misfit < 0.01, "{misfit}");
+    assert!(misfit < 0.001, "{misfit}");
 }
 
 #[test]
@@ -80,5 +80,5 @@ fn what_a_cache_spared_is_told_by_the_rows_of_steps() {
     let mut server = Server::continuous(&all, step).unlabelled();
     change(&mut server, span_facts::CACHED_TOKENS, |_| 0);
     let misfit = misfit_of(server);
-    assert!(misfit < 0.01, "{misfit}");
+    assert!(misfit < 0.001, "{misfit}");
 }
