@@ -12,6 +12,9 @@ const SHARE_MIN: f64 = 0.10;
 /// Least wait that is one: below it lies the time a batcher takes to hand a batch over.
 const WAIT_MIN_NS: u64 = 200_000;
 
+/// Most steps with several requests, as a share of all, of a server that takes one at a time.
+const SEVERAL_MAX: f64 = 0.05;
+
 /// D2.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct BatchFormation;
@@ -39,7 +42,7 @@ impl Detector for BatchFormation {
     }
 
     fn detect(&self, case: &Case<'_>) -> Detection {
-        if !matches!(case.kind, ServerKind::Batch | ServerKind::Single) {
+        if !matches!(case.kind, ServerKind::Batch | ServerKind::Single) || takes_one_each(case) {
             return Detection::MissingInput("a server that runs batches");
         }
         let idle = idle_waits(case);
@@ -93,6 +96,14 @@ impl Detector for BatchFormation {
             confirm: "Set the delay to zero and compare queue time at the same load.".to_owned(),
         }))
     }
+}
+
+/// Whether a batch never holds more than one request, as declared and as seen, but for requests
+/// that two workers handled at the same time: there is no company to wait for.
+fn takes_one_each(case: &Case<'_>) -> bool {
+    let n_several = case.worker_steps().filter(|step| case.members(*step) > 1).count();
+    case.settings.batch_limit().is_some_and(|limit| limit <= 1.0)
+        && n_several as f64 <= SEVERAL_MAX * case.worker_steps().count() as f64
 }
 
 /// How long each request was queued while the lane that ran it did nothing.

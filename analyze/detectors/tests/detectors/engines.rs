@@ -28,6 +28,10 @@ fn d2_waits_for_company_count_and_those_behind_a_batch_do_not() {
     let held = batching(20 * MS, 6 * MS);
     let behind_batches = batching(MS, 0);
     assert_told_apart("D2", held, behind_batches);
+    // A server that never takes two at once does not wait for company.
+    let single = batching(20 * MS, 6 * MS).declare("engine.max_batch_size", "1");
+    let said = detect("D2", single, None);
+    assert!(matches!(said, Detection::MissingInput(_)), "{said:?}");
 }
 
 #[test]

@@ -63,7 +63,15 @@ pub(super) fn join_mates(
         let is_with_it = start <= mate.begun_ns && mate.done_ns.abs_diff(end) <= limit;
         is_with_it.then_some((request, mate.request))
     };
-    let without = || owners.iter().filter(|at| of_request[**at as usize].is_empty());
+    // Of requests before and after the ranges nothing is known.
+    let begun = done.iter().map(|done| serving(done.request).0).min().unwrap_or(i64::MAX);
+    let ended = done.last().map_or(i64::MIN, |last| last.done_ns.saturating_add_unsigned(limit));
+    let without = || {
+        owners.iter().filter(|at| {
+            let (start, end) = serving(**at);
+            of_request[**at as usize].is_empty() && start >= begun && end <= ended
+        })
+    };
     let mates: Vec<(u32, u32)> = without().filter_map(|at| mate_of(*at)).collect();
     if mates.is_empty() || (mates.len() as f64) < FITTING_MIN * without().count() as f64 {
         return Vec::new();
