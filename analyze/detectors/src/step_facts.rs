@@ -53,6 +53,8 @@ pub struct StepFacts {
     pub small_grid_ns: u64,
     /// Of which kernels of 50 µs and more: too long for having little to do.
     pub long_small_grid_ns: u64,
+    /// Of which kernels with fewer blocks than a sixteenth of the multiprocessors.
+    pub long_few_blocks_ns: u64,
     /// What those would take if their blocks filled the multiprocessors.
     pub small_filled_ns: u64,
     /// What all kernels would take with no more blocks than multiprocessors.
@@ -282,6 +284,7 @@ impl<'a> Walk<'a> {
             facts.small_grid_ns += duration;
             if duration >= LONG_KERNEL_NS {
                 facts.long_small_grid_ns += duration;
+                facts.long_few_blocks_ns += if blocks * 16 < sm_count { duration } else { 0 };
             }
             facts.small_filled_ns += duration * blocks / sm_count;
         }

@@ -7,7 +7,7 @@ use crate::Case;
 use crate::counterfactual::{load_ratio, p95_without};
 use crate::detect::{detectors, own_kernel_share};
 use crate::detector::{Detection, Finding, Grade, Layer};
-use crate::measure::{p95_effect, p95_share, ratio};
+use crate::measure::{p95_effect, p95_share, ratio, time};
 use crate::quality::Quality;
 use crate::replay::Removal;
 use crate::shapley::{MOST_CAUSES, shapley};
@@ -25,6 +25,10 @@ const MODEL_SHARE: f64 = 0.60;
 const MISFIT_MAX: f64 = 0.05;
 /// Least growth of the 95th percentile against a baseline that asks for a cause.
 const GROWTH_MIN: f64 = 0.10;
+/// Least change of a percentile against the baseline that is one, and least change of the load, as
+/// shares.
+const CHANGE_MIN: f64 = 0.02;
+const LOAD_CHANGE_MAX: f64 = 0.1;
 /// Share of SM time, in percent, from which on another process may have slowed kernels.
 const NEIGHBOUR_PERCENT: f64 = 10.0;
 /// Least growth of the load that explains a queue.
@@ -179,6 +183,19 @@ impl Verdict {
         if !self.reasons.is_empty() {
             self.kind = VerdictKind::Inconclusive;
             return;
+        }
+        if is_as_before(case) {
+            // What takes part of a p95 that is that of the baseline took it there too.
+            let taken = self.causes.drain(..).map(|cause| {
+                format!(
+                    "{} takes {} of p95, which is that of the baseline: {}",
+                    cause.finding.id,
+                    time(cause.p95_ns as u64),
+                    cause.finding.summary
+                )
+            });
+            self.caveats.extend(taken);
+            self.counterfactual_p95 = None;
         }
         if self.causes.is_empty() {
             self.decide_without_causes(case, composition);
@@ -344,6 +361,16 @@ fn growth(case: &Case<'_>) -> f64 {
     let (p95, before) = (case.percentile(95), baseline.percentile(95));
     let grew = growth_at_least(case, 0.95).is_some_and(|least| least > 0);
     if grew { ratio(p95.saturating_sub(before), before) } else { 0.0 }
+}
+
+/// Whether median and 95th percentile are those of a baseline under the same load.
+fn is_as_before(case: &Case<'_>) -> bool {
+    let Some(baseline) = case.baseline.as_deref() else { return false };
+    let is_same = |percent| {
+        case.percentile(percent) as f64 <= (1.0 + CHANGE_MIN) * baseline.percentile(percent) as f64
+    };
+    let is_same_load = load_ratio(case).is_some_and(|load| (load - 1.0).abs() < LOAD_CHANGE_MAX);
+    is_same_load && is_same(50) && is_same(95)
 }
 
 /// What the 95th percentile grew by at least, in nanoseconds: the lower end of the interval that

@@ -52,7 +52,8 @@ impl Detector for SerialisedLayers {
          over does not depend on itself. Where the same model's kernels filled the GPU in the \
          baseline, kernels of 50 µs and more that do not fill it now count too: they have work \
          enough to be split. Without a baseline they are what libraries choose for small batches, \
-         whose layers follow from each other."
+         whose layers follow from each other; only those on less than a sixteenth of the \
+         multiprocessors count."
     }
 
     fn detect(&self, case: &Case<'_>) -> Detection {
@@ -66,11 +67,17 @@ impl Detector for SerialisedLayers {
         let lost = case.baseline.as_deref().map(|then| at_once(then) / at_once(case).max(1.0));
         let is_lost = lost.is_some_and(|lost| lost >= OVERLAP_LOST_MIN);
         // Long kernels on a part of the multiprocessors, where the same model had others before.
-        let is_underfilled = case.baseline.as_deref().is_some_and(|baseline| {
-            long_share(case) >= KERNEL_SHARE_MIN
-                && small_share(baseline) < UNDERFILLED_BEFORE * share_small
-                && !is_other_model(case, baseline)
-        });
+        let is_underfilled = match case.baseline.as_deref() {
+            Some(baseline) => {
+                long_share(case) >= KERNEL_SHARE_MIN
+                    && small_share(baseline) < UNDERFILLED_BEFORE * share_small
+                    && !is_other_model(case, baseline)
+            }
+            None => {
+                let few_blocks = of_steps(case, |facts| facts.long_few_blocks_ns);
+                ratio(total(&few_blocks), kernels) >= KERNEL_SHARE_MIN
+            }
+        };
         let excess: Vec<u64> = match case.baseline.as_deref() {
             Some(baseline) => {
                 if Growth::in_time(case, baseline, kernels_run_ns).typical < GROWTH_MIN {
@@ -92,7 +99,8 @@ impl Detector for SerialisedLayers {
                 .facts
                 .iter()
                 .map(|facts| {
-                    let n_towers = u64::from(n_towers.unwrap_or(1).max(1));
+                    let side_by_side = if is_underfilled { 2 } else { 1 };
+                    let n_towers = u64::from(n_towers.unwrap_or(side_by_side).max(1));
                     let at_once = facts.small_grid_ns / n_towers;
                     // The time between their kernels is gone with them.
                     let between = facts.gap_queue_ns - facts.gap_queue_ns / n_towers;
@@ -104,7 +112,7 @@ impl Detector for SerialisedLayers {
             evidence_of_steps(case, &excess, TableKind::Kernel, |facts| facts.longest_kernel);
         let removal = out_of_runs(excess);
         let share = p95_share(case, &removal);
-        if case.baseline.is_none() && n_towers.is_none() {
+        if case.baseline.is_none() && n_towers.is_none() && !is_underfilled {
             return Detection::Clear(format!(
                 "{} of the kernel time is in kernels that fill less than half of the GPU; nothing \
                  shows that they could run side by side",
