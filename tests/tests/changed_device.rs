@@ -83,3 +83,14 @@ fn a_capture_without_device_work_is_not_said_to_be_well() {
     assert_eq!(verdict.kind.as_str(), "inconclusive");
     assert!(verdict.reasons.iter().any(|reason| reason.contains("no work of a GPU")));
 }
+
+#[test]
+fn what_took_as_much_in_the_baseline_is_told_and_not_blamed() {
+    let held = healthy("d02-batch-delay");
+    assert_eq!(verdict(&held, None).top_cause, Some("D2"));
+    let as_before = verdict(&held, Some(&held));
+    assert_eq!((as_before.kind.as_str(), as_before.top_cause), ("none", None));
+    assert!(as_before.causes.is_empty() && as_before.counterfactual_p95.is_none());
+    let told = as_before.caveats.join("\n");
+    assert!(told.contains("D2 takes") && told.contains("which is that of the baseline"), "{told}");
+}
