@@ -103,3 +103,25 @@ fn requests_answered_later_than_others_join_nobody() {
     let found = capture.requests();
     assert!(found.steps.iter().all(|step| step.members.len() == 1));
 }
+
+#[test]
+fn what_two_threads_do_at_once_is_of_two_requests() {
+    let mut capture = Capture::new();
+    for round in 0..N {
+        let came = round * 50 * MS;
+        // The second begins and ends within the time of the first.
+        for (thread, from, to) in [(1, MS, 5_000 * US), (2, 1_500 * US, 5_100 * US)] {
+            let (from, to) = (came + from, came + to);
+            let Capture(trace, _) = &mut capture;
+            trace.process(1).thread(thread).stream(0, thread as u64);
+            trace.launch("gemm", from..from + 10 * US, from + 20 * US..from + 2 * MS);
+            trace.launch("gemm", from + 20 * US..from + 30 * US, from + 2 * MS..to);
+            trace.api_call("cudaStreamSynchronize", from + 40 * US..to + US, 0);
+            capture.request(from - 100 * US, came + 5_500 * US + thread * 50 * US);
+        }
+    }
+    let found = capture.requests();
+    assert_eq!(found.requests.len(), 2 * N as usize);
+    assert!(found.requests.iter().all(|request| request.steps.len() == 1));
+    assert!(found.steps.iter().all(|step| step.members.len() == 1));
+}

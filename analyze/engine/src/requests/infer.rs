@@ -143,7 +143,8 @@ fn give_ranges(
         .all(|step| time.steps.steps[*step as usize].label.dialect == StepDialect::Annotation);
     let mut order = engine.steps.clone();
     order.sort_by_key(|step| (time.steps.steps[*step as usize].host.end(), *step));
-    let mut is_given: HashMap<u32, (), FixedState> = HashMap::default();
+    // By request that has a range: when the last of its ranges ended.
+    let mut is_given: HashMap<u32, i64, FixedState> = HashMap::default();
     // Requests by end: the first that ends after a range and began before it.
     let mut by_end: Vec<u32> = open.to_vec();
     by_end.sort_by_key(|at| (serving(*at).1, *at));
@@ -160,13 +161,16 @@ fn give_ranges(
                 free = Some(*at);
                 break;
             }
-            // Of several that are open, the server works on the one that came first.
-            if !one_each && free.is_none_or(|free| serving(*at).0 < serving(free).0) {
+            // Of several that are open, the server works on the one that came first, unless another
+            // thread works on that already.
+            let is_at_work = is_given.get(at).is_some_and(|until| *until > start);
+            let is_first = free.is_none_or(|free| serving(*at).0 < serving(free).0);
+            if !one_each && !is_at_work && is_first {
                 free = Some(*at);
             }
         }
         let Some(at) = free.or(nearest) else { continue };
-        is_given.insert(at, ());
+        is_given.insert(at, end);
         of_request[at as usize].push(Membership {
             step,
             own_tokens: None,
