@@ -20,7 +20,7 @@ const WINNER_SHARE: f64 = 0.5;
 /// How many times the runner-up a winner must be.
 const WINNER_LEAD: f64 = 1.5;
 /// Least share of the slow requests' time in their own kernels for a model to be named.
-const MODEL_SHARE: f64 = 0.60;
+const MODEL_SHARE: f64 = 0.70;
 /// Largest misfit of an unchanged run with which p95 without the causes is told.
 const MISFIT_MAX: f64 = 0.05;
 /// Least growth of the 95th percentile against a baseline that asks for a cause.
