@@ -160,6 +160,12 @@ impl<'a> Case<'a> {
         self
     }
 
+    /// Whether a step of continuous batching kept a request waiting that its batch and its budget had
+    /// room for, and its KV cache had not.
+    pub(crate) fn is_held_back(&self, step: usize) -> bool {
+        matches!(&self.server, Some(Server::Continuous(server)) if server.is_held_back(step))
+    }
+
     /// How many times as long the same kernels take as in the baseline; one where that is not known.
     pub(crate) fn kernel_slowdown(&self) -> f64 {
         self.same_kernels.as_ref().map_or(1.0, |same| same.slower)

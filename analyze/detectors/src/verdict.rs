@@ -1,13 +1,13 @@
 //! Which layer is to blame, or that the evidence does not say.
 
 use rayon::prelude::*;
-use underspan_engine::Requests;
+use underspan_engine::{PartKind, Request, Requests};
 
 use crate::Case;
 use crate::counterfactual::{load_ratio, p95_without};
 use crate::detect::{detectors, own_kernel_share};
 use crate::detector::{Detection, Finding, Grade, Layer};
-use crate::measure::{p95_effect, p95_share, ratio, time};
+use crate::measure::{p95_effect, p95_share, percent, ratio, time};
 use crate::quality::Quality;
 use crate::replay::Removal;
 use crate::shapley::{MOST_CAUSES, shapley};
@@ -21,6 +21,9 @@ const WINNER_SHARE: f64 = 0.5;
 const WINNER_LEAD: f64 = 1.5;
 /// Least share of the slow requests' time in their own kernels for a model to be named.
 const MODEL_SHARE: f64 = 0.70;
+/// Largest share of anything else in that time, and of what the device computed for others.
+const OTHER_MAX: f64 = 0.10;
+const INTERFERENCE_MAX: f64 = 0.50;
 /// Largest misfit of an unchanged run with which p95 without the causes is told.
 const MISFIT_MAX: f64 = 0.05;
 /// Least growth of the 95th percentile against a baseline that asks for a cause.
@@ -311,7 +314,19 @@ impl Verdict {
             self.kind = VerdictKind::Inconclusive;
             return;
         }
-        if let Some(finding) = composition.filter(|_| self.kernel_share >= MODEL_SHARE) {
+        if self.kernel_share < MODEL_SHARE {
+            return;
+        }
+        if let Some((kind, share)) = largest_other(case) {
+            self.caveats.push(format!(
+                "{} of the slow requests' time is {}: no fault that a detector names, but too much \
+                 to call the model the reason",
+                percent(share),
+                kind.name()
+            ));
+            return;
+        }
+        if let Some(finding) = composition {
             self.kind = VerdictKind::Layer(Layer::Model);
             self.top_cause = Some(finding.id);
             self.causes.push(Cause {
@@ -348,6 +363,25 @@ impl Verdict {
     pub fn detection(&self, id: &str) -> Option<&Detection> {
         self.detections.iter().find(|(known, _)| *known == id).map(|(_, detection)| detection)
     }
+}
+
+/// What takes too much of the slow requests' time for their model to be the reason, and its share.
+fn largest_other(case: &Case<'_>) -> Option<(PartKind, f64)> {
+    let slow: Vec<&Request> = case.slow().iter().map(|at| &case.requests.requests[*at]).collect();
+    let all: u64 = slow.iter().map(|request| request.duration().as_ns()).sum();
+    let most = |kind: PartKind| match kind {
+        PartKind::Interference => INTERFERENCE_MAX,
+        // The queue of a server with room is short, and of steps without device work nothing is
+        // known.
+        PartKind::QueueCapacity | PartKind::Scheduled => 1.0,
+        _ => OTHER_MAX,
+    };
+    let share = |kind: PartKind| {
+        let ns: u64 = slow.iter().map(|request| request.of_kind(kind).as_ns()).sum();
+        (kind, ratio(ns, all))
+    };
+    let shares = PartKind::PLAIN.into_iter().map(share);
+    shares.filter(|(kind, share)| *share > most(*kind)).max_by(|a, b| a.1.total_cmp(&b.1))
 }
 
 fn serving_latencies(requests: &Requests) -> Vec<u64> {

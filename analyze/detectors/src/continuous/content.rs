@@ -68,12 +68,12 @@ pub(crate) fn waiting_members(case: &Case<'_>) -> Vec<u32> {
 }
 
 /// Most requests a step may hold: as declared, but what was seen where the KV cache was used up
-/// first.
-pub(super) fn limit_of(case: &Case<'_>, largest: f64) -> f64 {
+/// first and nothing tells how much it holds.
+pub(super) fn limit_of(case: &Case<'_>, largest: f64, kv_tokens: f64) -> f64 {
     let kv = case.telemetry.gauge(KV_USE);
     let is_used_up = kv.is_some_and(|kv| kv.value.iter().any(|used| *used >= KV_FULL));
     let declared = case.settings.batch_limit().unwrap_or(f64::INFINITY);
-    if is_used_up { largest.max(1.0) } else { declared.max(largest) }
+    if is_used_up && kv_tokens.is_infinite() { largest.max(1.0) } else { declared.max(largest) }
 }
 
 /// Tokens that the KV cache holds, where it is declared and was used up.

@@ -97,15 +97,21 @@ impl Lane {
         removals: &[&Removal],
         latencies: &mut [Option<i64>],
     ) {
+        let sooner_ns = self.sooner_for_all(removals);
+        let arrivals = self.arrivals(removals, sooner_ns);
+        let seen = self.arrivals(&[], 0);
+        // The first step that was seen waited for its requests: it comes with them.
+        let sooner = seen.first().zip(arrivals.first()).map_or(0, |(seen, now)| seen.0 - now.0);
         let mut again = Again {
             lane: self,
             removals,
             is_unpreempted: removals.iter().any(|removal| removal.is_unpreempted),
-            coming: self.arrivals(removals).into(),
+            sooner_ns,
+            coming: arrivals.into(),
             prompts: VecDeque::new(),
             decoding: BinaryHeap::new(),
             held: 0.0,
-            now: self.steps.first().map_or(i64::MIN, |first| first.start_ns),
+            now: self.steps.first().map_or(i64::MIN, |first| first.start_ns - sooner.max(0)),
             count: 0,
         };
         let lags = self.steps.iter();
@@ -139,17 +145,27 @@ impl Lane {
         }
     }
 
-    /// When each request is ready, and which it is, in order.
-    fn arrivals(&self, removals: &[&Removal]) -> Vec<(i64, usize)> {
+    /// When each request is ready, `later_ns` later than it is, and which it is, in order.
+    fn arrivals(&self, removals: &[&Removal], later_ns: i64) -> Vec<(i64, usize)> {
         let of = |(at, job): (usize, &Job)| {
-            let before = job.ready_ns.saturating_sub(job.arrival_ns).max(0) as f64;
-            let before = (before - out(removals, |r| &r.before_ns, job.request)).max(0.0);
-            (job.arrival_ns.saturating_add(before as i64), at)
+            (job.ready_ns.saturating_sub(sooner(job, removals)).saturating_add(later_ns), at)
         };
         let mut arrivals: Vec<(i64, usize)> = self.jobs.iter().enumerate().map(of).collect();
         arrivals.sort_unstable();
         arrivals
     }
+
+    /// How much sooner every request is ready: what moves all of them moves the steps with them,
+    /// and nothing else changes.
+    fn sooner_for_all(&self, removals: &[&Removal]) -> i64 {
+        self.jobs.iter().map(|job| sooner(job, removals)).min().unwrap_or(0)
+    }
+}
+
+/// How much sooner a request is ready.
+fn sooner(job: &Job, removals: &[&Removal]) -> i64 {
+    let before = job.ready_ns.saturating_sub(job.arrival_ns).max(0);
+    (out(removals, |r| &r.before_ns, job.request) as i64).min(before)
 }
 
 /// What all removals together take out of one place of a list.
@@ -170,6 +186,8 @@ struct Again<'a> {
     lane: &'a Lane,
     removals: &'a [&'a Removal],
     is_unpreempted: bool,
+    /// How much sooner all that happens does.
+    sooner_ns: i64,
     /// When jobs are ready that nobody has begun with.
     coming: VecDeque<(i64, usize)>,
     /// Prompts being computed, in order, with the tokens that are left.
@@ -273,7 +291,8 @@ impl Again<'_> {
                 job.after_ns
             };
             let wait = out(self.removals, |r| &r.wait_ns, job.request) as i64;
-            latencies[job.request as usize] = Some(self.now + after - job.arrival_ns - wait);
+            latencies[job.request as usize] =
+                Some(self.now - self.sooner_ns + after - job.arrival_ns - wait);
         }
     }
 }

@@ -10,12 +10,14 @@
 mod content;
 mod lane;
 mod pace;
+mod room;
 
 use underspan_model::tables::Phase;
 
 pub(crate) use content::{computed_tokens, computes_prompts_apart, prompt_scale, waiting_members};
 use content::{kv_tokens, limit_of, prompts_of, work_since};
 use lane::{Job, Lane, Observed, Rules};
+use room::Room;
 
 use crate::Case;
 use crate::replay::{Removal, Schedule, as_run_again, misfit};
@@ -27,6 +29,7 @@ pub(crate) struct Continuous {
     model: StepModel,
     lanes: Vec<Lane>,
     rules: Rules,
+    room: Room,
     n_requests: usize,
     /// Latencies of the run without any removal, to compare with.
     observed: Vec<Option<i64>>,
@@ -41,18 +44,21 @@ impl Continuous {
         let largest = steps.clone().map(|step| case.members(step)).max().unwrap_or(0);
         let most_tokens = steps.map(|step| case.prefill_tokens(step)).max().unwrap_or(0).max(1);
         let declared = case.settings.token_budget().map_or(0.0, |(_, budget)| budget);
-        let rules = Rules {
-            limit: limit_of(case, f64::from(largest)),
-            kv_tokens: kv_tokens(case),
+        let mut rules = Rules {
+            limit: case.settings.batch_limit().unwrap_or(f64::from(largest)),
+            kv_tokens: f64::INFINITY,
             budget: declared.max(most_tokens as f64),
             is_apart: computes_prompts_apart(case),
         };
+        let room = Room::of(case, rules);
+        rules.kv_tokens = kv_tokens(case).min(room.kv_tokens);
+        rules.limit = limit_of(case, f64::from(largest), rules.kv_tokens);
         // Where no limit is declared, the largest batch may have been one.
         let full = rules.limit.min(f64::from(largest));
         add_jobs(case, &mut lanes, Rules { limit: full, ..rules });
         lanes.iter_mut().for_each(|lane| lane.set_pace(&model, |step| case.step_ns(step) as f64));
         let n_requests = case.latencies.len();
-        let mut server = Self { model, lanes, rules, n_requests, observed: Vec::new() };
+        let mut server = Self { model, lanes, rules, room, n_requests, observed: Vec::new() };
         server.observed = server.run(case, &[]);
         Some(server)
     }
@@ -68,6 +74,11 @@ impl Continuous {
         let covered = self.observed.iter().enumerate();
         let covered = covered.map(|(at, run)| run.filter(|_| case.coverage.has_request(at)));
         misfit(&case.latencies, &covered.collect::<Vec<_>>())
+    }
+
+    /// Whether a step kept a request waiting that its batch and its budget had room for.
+    pub(crate) fn is_held_back(&self, step: usize) -> bool {
+        self.room.is_held_back[step]
     }
 
     fn run(&self, case: &Case<'_>, removals: &[&Removal]) -> Vec<Option<i64>> {

@@ -8,7 +8,7 @@ use crate::telemetry::{KV_FULL, KV_USE};
 use crate::{Case, ServerKind};
 
 /// Least use of the server for a queue to be one of capacity.
-pub(super) const BUSY_MIN: f64 = 0.75;
+pub(super) const BUSY_MIN: f64 = 0.70;
 /// The same when a baseline had less to do.
 const BUSY_MIN_COMPARED: f64 = 0.55;
 /// Use up to which queues stay short.
@@ -19,6 +19,11 @@ const WAIT_MIN: f64 = 0.20;
 const SHARE_MIN: f64 = 0.08;
 /// A batch counts as full from this share of its limit on.
 const FULL: f64 = 0.95;
+
+const MORE_CAPACITY: &str = "Add capacity: another replica takes load off; more slots help only while \
+                             the device has room for a larger batch.";
+const MORE_KV: &str = "Give the KV cache more room (more of the memory, a narrower type for its \
+                       tokens, shorter contexts), or add a replica.";
 
 /// D1.
 #[derive(Debug, Clone, Copy, Default)]
@@ -42,7 +47,7 @@ impl Detector for CapacityQueue {
          as it may, its KV cache is used up, or its only worker is at work nearly all the time. \
          Queues are healthy while they are short: a server at a third of its capacity owes half \
          its 95th percentile to them. This finding needs waits that are a fifth of the 95th \
-         percentile and a server in use for three quarters of the time. It is overload, not a \
+         percentile and a server in use for seven tenths of the time. It is overload, not a \
          defect: more slots help where the batch limit binds and the device has room, more \
          replicas help always."
     }
@@ -73,7 +78,9 @@ fn continuous(case: &Case<'_>) -> Detection {
             let at = case.schedule.runs[step].start_ns;
             let by_batch = f64::from(case.members(step)) >= FULL * limit && limit > 1.0;
             let by_kv = kv.as_ref().and_then(|kv| kv.at(at)).is_some_and(|used| used >= KV_FULL);
-            by_kv || by_batch && (declared || queued.as_ref().and_then(|q| q.at(at)) > Some(0.0))
+            by_kv
+                || case.is_held_back(step)
+                || by_batch && (declared || queued.as_ref().and_then(|q| q.at(at)) > Some(0.0))
         })
         .collect();
     let starts: Vec<i64> = case.schedule.runs.iter().map(|run| run.start_ns).collect();
@@ -104,7 +111,8 @@ fn continuous(case: &Case<'_>) -> Detection {
             is_full.len()
         ));
     }
-    let by_kv = kv.is_some_and(|kv| kv.value.iter().any(|used| *used >= KV_FULL));
+    let by_kv = kv.is_some_and(|kv| kv.value.iter().any(|used| *used >= KV_FULL))
+        || (0..case.facts.len()).any(|step| case.is_held_back(step));
     found(
         case,
         removal,
@@ -114,11 +122,17 @@ fn continuous(case: &Case<'_>) -> Detection {
             is_full.len(),
             if by_kv { ", its KV cache used up" } else { "" }
         ),
-        (!by_kv && declared).then(|| Setting {
-            key: case.settings.spelled("max_num_seqs").to_owned(),
-            current: Some(format!("{limit:.0}")),
-            suggested: format!("{:.0}", limit * 2.0),
-        }),
+        if by_kv {
+            let memory = case.settings.spelled("gpu_memory_utilization");
+            let current = case.settings.text(&format!("engine.{memory}")).map(str::to_owned);
+            let suggested = "0.95, or fp8 for kv_cache_dtype".to_owned();
+            (MORE_KV, Some(Setting { key: memory.to_owned(), current, suggested }))
+        } else {
+            let key = case.settings.spelled("max_num_seqs").to_owned();
+            let (current, suggested) = (format!("{limit:.0}"), format!("{:.0}", limit * 2.0));
+            let setting = Setting { key, current: Some(current), suggested };
+            (MORE_CAPACITY, declared.then_some(setting))
+        },
     )
 }
 
@@ -157,11 +171,14 @@ fn workers(case: &Case<'_>) -> Detection {
              replica(s) they would not",
             percent(busy)
         ),
-        Some(Setting {
-            key: "replicas".to_owned(),
-            current: Some("1".to_owned()),
-            suggested: (1 + more_replicas).to_string(),
-        }),
+        (
+            MORE_CAPACITY,
+            Some(Setting {
+                key: "replicas".to_owned(),
+                current: Some("1".to_owned()),
+                suggested: (1 + more_replicas).to_string(),
+            }),
+        ),
     )
 }
 
@@ -215,7 +232,7 @@ fn found(
     removal: Removal,
     wait_ns: Vec<u64>,
     what: &str,
-    setting: Option<Setting>,
+    (remedy, setting): (&str, Option<Setting>),
 ) -> Detection {
     let requests = requests_of(&wait_ns);
     let waits: Vec<u64> = wait_ns.iter().copied().filter(|wait| *wait > 0).collect();
@@ -234,9 +251,7 @@ fn found(
             "Steps that became slower fill a server too: whatever else was found comes first."
                 .to_owned(),
         ],
-        remedy: "Add capacity: another replica takes load off; more slots help only while the \
-                 device has room for a larger batch."
-            .to_owned(),
+        remedy: remedy.to_owned(),
         setting,
         confirm: "Run at half the load: the wait must all but go.".to_owned(),
     }))

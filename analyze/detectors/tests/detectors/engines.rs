@@ -34,6 +34,30 @@ fn d2_waits_for_company_count_and_those_behind_a_batch_do_not() {
     assert!(matches!(said, Detection::MissingInput(_)), "{said:?}");
 }
 
+/// Requests that come in bursts to an engine that may run 256 of them, and whose KV cache holds so
+/// many tokens.
+fn in_bursts(kv_tokens: u32) -> Server {
+    let mut all = asked(5 * N, 12 * MS, |at| 200 + (at * 97 % 211) as u32);
+    for (at, request) in all.iter_mut().enumerate() {
+        request.at -= at as i64 % 10 * 9 * MS;
+    }
+    all.sort_by_key(|request| request.at);
+    Server::with_untold_kv_cache(&all, kv_tokens, step).declare("engine.max_num_seqs", "256")
+}
+
+#[test]
+fn d1_a_full_kv_cache_is_told_by_who_must_wait_for_others_to_leave() {
+    assert_told_apart("D1", in_bursts(1_200), in_bursts(u32::MAX));
+    assert_counterfactual("D1", in_bursts(1_200), in_bursts(u32::MAX));
+    let found = detect("D1", in_bursts(1_200), None);
+    let Detection::Found(found) = found else { panic!("{found:?}") };
+    assert!(found.summary.contains("KV cache used up"), "{}", found.summary);
+    assert_eq!(found.setting.map(|setting| setting.key).as_deref(), Some("gpu_memory_utilization"));
+    // The same waits with a batch limit that is as small.
+    let limited = in_bursts(1_200).declare("engine.max_num_seqs", "3");
+    assert!(matches!(detect("D1", limited, None), Detection::Found(_)));
+}
+
 #[test]
 fn d3_unusually_long_prompts_count_and_usual_ones_do_not() {
     let prompts = |long: u32| {

@@ -2,6 +2,8 @@
 
 use crate::hand_made::engine::{Asked, Content, asked};
 use crate::hand_made::{MS, NARROW, Server, US, Work, with_case};
+use underspan_detectors::Removal;
+use underspan_model::tables::SpanKind;
 use underspan_model::{StringId, span_facts};
 
 /// Prompts of many lengths that come at uneven times, often while others run.
@@ -81,4 +83,29 @@ fn what_a_cache_spared_is_told_by_the_rows_of_steps() {
     change(&mut server, span_facts::CACHED_TOKENS, |_| 0);
     let misfit = misfit_of(server);
     assert!(misfit < 0.001, "{misfit}");
+}
+
+#[test]
+fn what_all_requests_wait_before_the_engine_moves_all_of_them_by_as_much() {
+    let way = 80 * MS;
+    let mut server = Server::continuous(&uneven(300), step);
+    // Callers send each request so much earlier.
+    let timeline = server.timeline_mut();
+    let is_client = SpanKind::Client.code();
+    for row in (0..timeline.spans.len()).filter(|row| timeline.spans.kind[*row] == is_client) {
+        timeline.spans.start_ns[row] -= way;
+        timeline.spans.duration_ns[row] += way as u64;
+    }
+    with_case(server, |case| {
+        let n = case.latencies.len();
+        let without = |before_ns| case.without(&[&Removal { before_ns, ..Removal::default() }]);
+        let of_all = without(vec![way as u64; n]);
+        let off = of_all.iter().zip(&case.latencies).map(|(now, then)| (then - now) as i64 - way);
+        assert!(off.map(i64::abs).max() < Some(MS), "{of_all:?}");
+        // Of one in three: these come sooner, and what they take then the others wait for.
+        let some = without((0..n).map(|at| if at % 3 == 0 { way as u64 } else { 0 }).collect());
+        let fell = |at: usize| case.latencies[at] as i64 - some[at] as i64;
+        let third: i64 = (0..n).step_by(3).map(fell).sum::<i64>() / (n as i64 / 3);
+        assert!(third > way * 3 / 4, "{third}");
+    });
 }

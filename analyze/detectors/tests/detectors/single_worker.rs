@@ -1,7 +1,9 @@
 //! Detectors of servers that handle one request at a time.
 
-use crate::hand_made::{MS, N, NARROW, Server, US, WIDE, Work, assert_told_apart, detect};
-use underspan_detectors::Detection;
+use crate::hand_made::{
+    MS, N, NARROW, Server, US, WIDE, Work, assert_told_apart, detect, with_case,
+};
+use underspan_detectors::{Detection, Layer, Verdict, VerdictKind};
 use underspan_model::tables::MemoryKind;
 
 /// A healthy request: four kernels of half a millisecond, launched ahead of the device.
@@ -253,6 +255,23 @@ fn d17_a_queue_of_bursts_is_the_models_until_the_worker_is_overloaded() {
         server
     };
     assert_told_apart("D17", bursts(9_200 * US), bursts(6_800 * US));
+}
+
+#[test]
+fn a_model_is_named_only_while_nothing_else_takes_a_tenth() {
+    // The host is at something else before the last kernel: 5 ms of kernels, and a gap.
+    let verdict_with_gap = |ns: i64| {
+        let server = Server::serving(EASY, move |work, _| {
+            work.kernel(NARROW, 4 * MS).think(4 * MS + ns).kernel(NARROW, MS).wait();
+        });
+        with_case(server, |case| Verdict::of(case))
+    };
+    let named = verdict_with_gap(100 * US);
+    assert_eq!(named.kind, VerdictKind::Layer(Layer::Model), "{:?}", named.caveats);
+    let left = verdict_with_gap(800 * US);
+    assert!(left.kernel_share > 0.7, "{}", left.kernel_share);
+    assert_ne!(left.kind, VerdictKind::Layer(Layer::Model));
+    assert!(left.causes.is_empty() && left.caveats.iter().any(|said| said.contains("the model")));
 }
 
 #[test]

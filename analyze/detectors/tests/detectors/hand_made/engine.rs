@@ -67,9 +67,18 @@ impl Server {
         tokens: u32,
         work: impl Fn(&mut Work<'_>, &Content),
     ) -> Self {
-        Self::iterating(asked, false, tokens, work)
+        Self::with_untold_kv_cache(asked, tokens, work)
             .declare("engine.kv_cache_tokens", &tokens.to_string())
             .sample("vllm:kv_cache_usage_perc", |_| 0.97)
+    }
+
+    /// The same, and nothing says how large it is or how full.
+    pub(crate) fn with_untold_kv_cache(
+        asked: &[Asked],
+        tokens: u32,
+        work: impl Fn(&mut Work<'_>, &Content),
+    ) -> Self {
+        Self::iterating(asked, false, tokens, work)
     }
 
     fn iterating(
