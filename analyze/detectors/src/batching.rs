@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 
 use crate::Case;
-use crate::replay::{Removal, as_run_again, misfit};
+use crate::replay::{Misfit, Removal, as_run_again, length_error, misfit};
 use crate::statistics::{median, percentile_of};
 
 /// Least time that the batcher holds requests for: below it lies the time of handing them over.
@@ -36,6 +36,8 @@ pub(crate) struct Batching {
     n_requests: usize,
     /// Latencies of the run without any removal, to compare with.
     observed: Vec<Option<i64>>,
+    /// The median error of its runs.
+    step_error: f64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -101,9 +103,12 @@ impl Batching {
             runs,
             n_requests: schedule.requests.len(),
             observed: Vec::new(),
+            step_error: 0.0,
         };
         batching.measure_batcher(case);
-        batching.observed = batching.run(&[]);
+        let mut errors = Vec::new();
+        batching.observed = batching.run(&[], &mut errors);
+        batching.step_error = median(errors).unwrap_or(0.0);
         Some(batching)
     }
 
@@ -152,16 +157,21 @@ impl Batching {
 
     /// Latencies with removals: what was observed, changed as the two runs differ.
     pub(crate) fn without(&self, case: &Case<'_>, removals: &[&Removal]) -> Vec<u64> {
-        as_run_again(&case.latencies, &self.observed, &self.run(removals), removals)
+        as_run_again(
+            &case.latencies,
+            &self.observed,
+            &self.run(removals, &mut Vec::new()),
+            removals,
+        )
     }
 
-    /// How far the run without removals is from what was observed: the largest relative difference
-    /// of the median and the 95th percentile of latencies.
-    pub(crate) fn misfit(&self, case: &Case<'_>) -> f64 {
-        misfit(&case.latencies, &self.observed)
+    /// How far the run without removals is from what was observed.
+    pub(crate) fn misfit(&self, case: &Case<'_>) -> Misfit {
+        Misfit { latency: misfit(&case.latencies, &self.observed), steps: self.step_error }
     }
 
-    fn run(&self, removals: &[&Removal]) -> Vec<Option<i64>> {
+    /// Latencies of a run; how far each batch is off the run of its first request goes to `errors`.
+    fn run(&self, removals: &[&Removal], errors: &mut Vec<f64>) -> Vec<Option<i64>> {
         let more: usize = removals.iter().map(|removal| removal.more_replicas as usize).sum();
         let is_undelayed = removals.iter().any(|removal| removal.is_undelayed);
         let hold_ns = if is_undelayed { 0 } else { self.hold_ns };
@@ -181,7 +191,7 @@ impl Batching {
         for replica in 0..=more {
             let own: Vec<(i64, &Job)> =
                 queue.iter().skip(replica).step_by(more + 1).copied().collect();
-            self.run_replica(&own, hold_ns, &lengths, removals, &mut latencies);
+            self.run_replica(&own, hold_ns, &lengths, removals, &mut latencies, errors);
         }
         latencies
     }
@@ -194,6 +204,7 @@ impl Batching {
         lengths: &Lengths,
         removals: &[&Removal],
         latencies: &mut [Option<i64>],
+        errors: &mut Vec<f64>,
     ) {
         let mut free = vec![i64::MIN; self.n_workers];
         let mut next = 0;
@@ -216,6 +227,7 @@ impl Batching {
                 lag = lag.max(sum(removals, |r| &r.lag_ns, job.step));
             }
             let length = lengths.usual.of_size(batch) * off;
+            errors.push(length_error(length, self.runs[members[0].1.step].length_ns));
             let lag = lag.min(self.handover_ns);
             let end = start.saturating_sub(lag).saturating_add(length as i64);
             free[worker] = end;

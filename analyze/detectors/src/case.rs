@@ -9,7 +9,7 @@ use crate::batching::Batching;
 use crate::content::{Content, contents_of};
 use crate::continuous::Continuous;
 use crate::coverage::Coverage;
-use crate::replay::{NO_LANE, NO_RUN, Removal, Run, Schedule, Served, replay};
+use crate::replay::{Misfit, NO_LANE, NO_RUN, Removal, Run, Schedule, Served, replay};
 use crate::same_kernels::SameKernels;
 use crate::settings::Settings;
 use crate::statistics::percentile_of;
@@ -102,7 +102,7 @@ impl<'a> Case<'a> {
         case.server = match case.kind {
             ServerKind::Continuous => Continuous::of(&case).map(Server::Continuous),
             ServerKind::Batch | ServerKind::Single => Batching::of(&case)
-                .filter(|batching| batching.misfit(&case) <= BATCHING_MISFIT_MAX)
+                .filter(|batching| batching.misfit(&case).latency <= BATCHING_MISFIT_MAX)
                 .map(Server::Batching),
             ServerKind::Unknown => None,
         };
@@ -143,13 +143,13 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// How far the unchanged run of the model is from what was observed, as a share of the median
-    /// or the 95th percentile; zero for a replay, which is exact.
-    pub fn misfit(&self) -> f64 {
+    /// How far the unchanged run of the model is from what was observed; zero for a replay, which is
+    /// exact.
+    pub fn misfit(&self) -> Misfit {
         match &self.server {
             Some(Server::Continuous(server)) => server.misfit(self),
             Some(Server::Batching(server)) if self.kind == ServerKind::Batch => server.misfit(self),
-            _ => 0.0,
+            _ => Misfit::default(),
         }
     }
 

@@ -84,7 +84,8 @@ fn before_the_change(case: &Case<'_>, causes: &[Cause]) -> Option<Known> {
     let explained: f64 = causes.iter().map(|cause| cause.share).sum();
     let load = load_ratio(case)?;
     let is_same_load = (1.0 - LOAD_CHANGE_MAX..=1.0 + LOAD_CHANGE_MAX).contains(&load);
-    if explained < EXPLAINED_MIN || !is_same_load {
+    let is_slower = case.percentile(95) > baseline.percentile(95);
+    if explained < EXPLAINED_MIN || !is_same_load || !is_slower {
         return None;
     }
     let (low, high) = block_interval(&baseline.latencies, 95, 0.90)?;

@@ -37,7 +37,7 @@ pub use detect::{detector, detectors};
 pub use detector::{Detection, Detector, Finding, Grade, Layer, Setting};
 pub use objective::{Attainment, ItlBasis, Measure, Objective, ObjectiveError};
 pub use quality::Quality;
-pub use replay::{NO_LANE, NO_RUN, Removal, Run, Schedule, Served, replay};
+pub use replay::{Misfit, NO_LANE, NO_RUN, Removal, Run, Schedule, Served, replay};
 pub use settings::Settings;
 pub use shapley::{MOST_CAUSES, shapley};
 pub use statistics::{Percentile, median, paired_interval, percentile_of};

@@ -195,7 +195,33 @@ pub(crate) fn as_run_again(
         .collect()
 }
 
-/// How far the unchanged run of a model is from what was `seen`: the largest relative difference of
+/// How far the unchanged run of a model is off what was observed.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Misfit {
+    /// The largest relative difference of the median, the 95th percentile and, with a hundred
+    /// requests or more, the 99th of latencies.
+    pub latency: f64,
+    /// The median relative difference of the lengths of steps.
+    pub steps: f64,
+}
+
+impl Misfit {
+    /// Largest with which a run without the causes says what p95 would be.
+    const LATENCY_MAX: f64 = 0.05;
+    const STEPS_MAX: f64 = 0.10;
+
+    /// Whether the model reproduces what was observed well enough to say what would be.
+    pub fn is_small(&self) -> bool {
+        self.latency <= Self::LATENCY_MAX && self.steps <= Self::STEPS_MAX
+    }
+}
+
+/// The relative difference of a run's length from what was observed.
+pub(crate) fn length_error(length_ns: f64, observed_ns: f64) -> f64 {
+    (length_ns / observed_ns.max(1.0) - 1.0).abs()
+}
+
+/// How far the latencies of the unchanged run of a model are from what was `seen`: the largest relative difference of
 /// the median and the 95th percentile of latencies, and of the 99th with a hundred requests or more.
 pub(crate) fn misfit(seen: &[u64], unchanged: &[Option<i64>]) -> f64 {
     let both = unchanged.iter().zip(seen);

@@ -9,7 +9,7 @@ use crate::detect::{detectors, own_kernel_share};
 use crate::detector::{Detection, Finding, Grade, Layer};
 use crate::measure::{p95_effect, p95_share, percent, ratio, time};
 use crate::quality::Quality;
-use crate::replay::Removal;
+use crate::replay::{Misfit, Removal};
 use crate::shapley::{MOST_CAUSES, shapley};
 use crate::statistics::{Percentile, growth_interval, paired_interval, percentile_of};
 
@@ -24,8 +24,6 @@ const MODEL_SHARE: f64 = 0.70;
 /// Largest share of anything else in that time, and of what the device computed for others.
 const OTHER_MAX: f64 = 0.10;
 const INTERFERENCE_MAX: f64 = 0.50;
-/// Largest misfit of an unchanged run with which p95 without the causes is told.
-const MISFIT_MAX: f64 = 0.05;
 /// Least growth of the 95th percentile against a baseline that asks for a cause.
 const GROWTH_MIN: f64 = 0.10;
 /// Least change of a percentile against the baseline that is one, and least change of the load, as
@@ -120,13 +118,16 @@ pub struct Verdict {
     pub serving: Latency,
     /// The same of the baseline's outermost spans.
     pub baseline: Option<Latency>,
+    /// Growth of the 95th percentile against the baseline that shares are of, in nanoseconds; `None`
+    /// without one, and where it did not grow: then they are of what was found.
+    pub excess_ns: Option<u64>,
     /// The 95th percentile with all causes taken out, and the interval that holds it with 90 %
     /// confidence.
     pub counterfactual_p95: Option<(u64, Option<(u64, u64)>)>,
     /// Share of the slow requests' time in which their own kernels ran.
     pub kernel_share: f64,
     /// How far the model that p95 without the causes comes from is off when it is run unchanged.
-    pub misfit: f64,
+    pub misfit: Misfit,
     /// Why there is no verdict, or why it is mixed.
     pub reasons: Vec<String>,
     /// What a reader of the numbers must know.
@@ -151,8 +152,8 @@ impl Verdict {
         let excess = excess_of(case);
         let causes = weigh(case, findings, excess);
         let misfit = case.misfit();
-        let counterfactual_p95 = (!causes.is_empty() && misfit <= MISFIT_MAX)
-            .then(|| p95_without(case, &causes, misfit));
+        let counterfactual_p95 = (!causes.is_empty() && misfit.is_small())
+            .then(|| p95_without(case, &causes, misfit.latency));
         let mut verdict = Self {
             kind: VerdictKind::None,
             top_cause: None,
@@ -163,21 +164,22 @@ impl Verdict {
                 .baseline
                 .as_deref()
                 .map(|baseline| Latency::of(baseline.latencies.clone())),
+            excess_ns: excess,
             counterfactual_p95,
             kernel_share: own_kernel_share(case),
-            misfit: 0.0,
+            misfit,
             reasons: quality.reasons,
             caveats: quality.caveats,
             causes,
         };
-        if misfit > MISFIT_MAX && !verdict.causes.is_empty() {
+        if !misfit.is_small() && !verdict.causes.is_empty() {
             verdict.caveats.push(format!(
-                "no p95 without the causes: run again unchanged, the model is {:.0} % off what was \
-                 observed",
-                misfit * 100.0
+                "no p95 without the causes: run again unchanged, the model is {:.0} % off in latencies \
+                 and {:.0} % in steps",
+                misfit.latency * 100.0,
+                misfit.steps * 100.0
             ));
         }
-        verdict.misfit = misfit;
         verdict.decide(case, composition);
         verdict
     }

@@ -5,7 +5,7 @@ use std::collections::{BinaryHeap, VecDeque};
 
 use super::pace::{Pace, factor_alike, paces};
 use super::value;
-use crate::replay::Removal;
+use crate::replay::{Removal, length_error};
 use crate::statistics::median;
 use crate::step_model::StepModel;
 
@@ -88,7 +88,8 @@ impl Lane {
         paces(&self.steps, model, length_ns)
     }
 
-    /// Runs the requests again and writes down how long each took.
+    /// Runs the requests again and writes down how long each took, and how far each step was off the
+    /// one that really ran then.
     pub(super) fn run(
         &self,
         model: &StepModel,
@@ -96,6 +97,7 @@ impl Lane {
         rules: Rules,
         removals: &[&Removal],
         latencies: &mut [Option<i64>],
+        errors: &mut Vec<f64>,
     ) {
         let sooner_ns = self.sooner_for_all(removals);
         let arrivals = self.arrivals(removals, sooner_ns);
@@ -140,7 +142,11 @@ impl Lane {
             again.admit(seen.map_or(again.now, |seen| seen.start_near(again.now)), rules);
             let step = again.compose(rules);
             let length = model.step(step.tokens, step.n_decodes);
-            again.wait(length * factor_alike(&self.steps, pace, near, model, length) + once);
+            let length = length * factor_alike(&self.steps, pace, near, model, length) + once;
+            if let Some(seen) = seen {
+                errors.push(length_error(length, (seen.end_ns - seen.start_ns) as f64));
+            }
+            again.wait(length);
             again.finish(step, latencies);
         }
     }

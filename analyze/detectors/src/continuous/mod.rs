@@ -20,7 +20,8 @@ use lane::{Job, Lane, Observed, Rules};
 use room::Room;
 
 use crate::Case;
-use crate::replay::{Removal, Schedule, as_run_again, misfit};
+use crate::replay::{Misfit, Removal, Schedule, as_run_again, misfit};
+use crate::statistics::median;
 use crate::step_model::StepModel;
 
 /// A server to run again.
@@ -33,6 +34,8 @@ pub(crate) struct Continuous {
     n_requests: usize,
     /// Latencies of the run without any removal, to compare with.
     observed: Vec<Option<i64>>,
+    /// The median error of its steps.
+    step_error: f64,
 }
 
 impl Continuous {
@@ -58,22 +61,30 @@ impl Continuous {
         add_jobs(case, &mut lanes, Rules { limit: full, ..rules });
         lanes.iter_mut().for_each(|lane| lane.set_pace(&model, |step| case.step_ns(step) as f64));
         let n_requests = case.latencies.len();
-        let mut server = Self { model, lanes, rules, room, n_requests, observed: Vec::new() };
-        server.observed = server.run(case, &[]);
+        let mut server =
+            Self { model, lanes, rules, room, n_requests, observed: Vec::new(), step_error: 0.0 };
+        let mut errors = Vec::new();
+        server.observed = server.run(case, &[], &mut errors);
+        server.step_error = median(errors).unwrap_or(0.0);
         Some(server)
     }
 
     /// Latencies with removals: what was observed, changed as the two runs differ.
     pub(crate) fn without(&self, case: &Case<'_>, removals: &[&Removal]) -> Vec<u64> {
-        as_run_again(&case.latencies, &self.observed, &self.run(case, removals), removals)
+        as_run_again(
+            &case.latencies,
+            &self.observed,
+            &self.run(case, removals, &mut Vec::new()),
+            removals,
+        )
     }
 
-    /// How far the run without removals is from what was observed, of requests that the trace covers:
-    /// the largest relative difference of percentiles of latencies.
-    pub(crate) fn misfit(&self, case: &Case<'_>) -> f64 {
+    /// How far the run without removals is from what was observed, of requests that the trace covers.
+    pub(crate) fn misfit(&self, case: &Case<'_>) -> Misfit {
         let covered = self.observed.iter().enumerate();
         let covered = covered.map(|(at, run)| run.filter(|_| case.coverage.has_request(at)));
-        misfit(&case.latencies, &covered.collect::<Vec<_>>())
+        let latency = misfit(&case.latencies, &covered.collect::<Vec<_>>());
+        Misfit { latency, steps: self.step_error }
     }
 
     /// Whether a step kept a request waiting that its batch and its budget had room for.
@@ -81,7 +92,14 @@ impl Continuous {
         self.room.is_held_back[step]
     }
 
-    fn run(&self, case: &Case<'_>, removals: &[&Removal]) -> Vec<Option<i64>> {
+    /// Latencies of a run; how far each of its steps is off the one that really ran then goes to
+    /// `errors`.
+    fn run(
+        &self,
+        case: &Case<'_>,
+        removals: &[&Removal],
+        errors: &mut Vec<f64>,
+    ) -> Vec<Option<i64>> {
         // Time that prompts took goes with their tokens, all other by step. What is taken out of
         // steps may have gone with what was in them: the model is that of the steps without it.
         let of_steps: Vec<&Removal> =
@@ -103,7 +121,7 @@ impl Continuous {
         for lane in &self.lanes {
             let pace = is_changed.then(|| lane.pace_of(model, left));
             let pace = pace.as_deref().unwrap_or(lane.pace());
-            lane.run(model, pace, rules, removals, &mut latencies);
+            lane.run(model, pace, rules, removals, &mut latencies, errors);
         }
         latencies
     }

@@ -24,7 +24,7 @@ const LEAVE_MAX: f64 = 0.6;
 /// waiting.
 const DECLARED_MIN: f64 = 0.8;
 /// How much worse than the best size of the cache the declared one may tell who waits.
-const TOLERANCE: f64 = 0.1;
+const TOLERANCE: f64 = 0.25;
 
 /// What kept requests out of a batch with room.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,10 +55,9 @@ impl Room {
         let n_steps = case.facts.len();
         let mut found = Self { is_held_back: vec![false; n_steps], kv_tokens: f64::INFINITY };
         let prompts = prompts_of(case);
-        let held = held_tokens(case, &prompts);
         let mut seen = Seen::default();
         for lane in 0..case.n_lanes() as u32 {
-            found.look_at_lane(case, lane, rules, &prompts, &held, &mut seen);
+            found.look_at_lane(case, lane, rules, &prompts, &mut seen);
         }
         let n_held_back = seen.refused.len();
         let is_much = n_held_back >= STEPS_MIN && n_held_back as f64 >= SHARE_MIN * n_steps as f64;
@@ -77,7 +76,6 @@ impl Room {
         lane: u32,
         rules: Rules,
         prompts: &[f64],
-        held: &[f64],
         seen: &mut Seen,
     ) {
         let Schedule { runs, requests } = &case.schedule;
@@ -100,6 +98,7 @@ impl Room {
             let Some((first, last)) = ends else { continue };
             (has_new[first], has_left[last]) = (true, true);
         }
+        let running = running(case, &place, steps.len(), prompts);
         let mut coming = coming.into_iter().peekable();
         let mut waiting: BinaryHeap<Reverse<(i64, usize, u32)>> = BinaryHeap::new();
         let mut kept = false;
@@ -117,10 +116,10 @@ impl Room {
             seen.left += n_left;
             seen.all += 1;
             if kept && has_new[at] {
-                seen.taken.push(held[step]);
+                seen.taken.push(running[at].tokens);
                 seen.as_others_leave += n_left;
             }
-            let n_members = f64::from(case.members(step));
+            let n_members = f64::from(case.members(step)).max(running[at].n);
             let used = (case.prefill_tokens(step) + case.decode_requests(step)) as f64;
             let first = waiting.peek().map(|Reverse((_, _, request))| prompts[*request as usize]);
             let first = first.filter(|prompt| {
@@ -131,7 +130,7 @@ impl Room {
             kept = first.is_some();
             if let Some(prompt) = first {
                 self.is_held_back[step] = true;
-                seen.refused.push(held[step] + prompt);
+                seen.refused.push(running[at].tokens + prompt);
             }
         }
     }
@@ -174,16 +173,38 @@ impl Seen {
     }
 }
 
-/// Tokens that the KV cache holds for the members of each step.
-fn held_tokens(case: &Case<'_>, prompts: &[f64]) -> Vec<f64> {
-    let mut held = vec![0.0; case.facts.len()];
+/// Requests that are running at a step, in it or waiting for it, and the tokens that the KV cache
+/// holds for them.
+#[derive(Debug, Clone, Copy, Default)]
+struct Running {
+    n: f64,
+    tokens: f64,
+}
+
+/// The same of each of the `n_steps` of a lane; `place` says which of them a step is.
+fn running(case: &Case<'_>, place: &[usize], n_steps: usize, prompts: &[f64]) -> Vec<Running> {
+    let mut running = vec![Running::default(); n_steps + 1];
     for (request, computed) in case.requests.requests.iter().zip(prompts) {
-        let prompt = request.tokens.prompt.map_or(*computed, |tokens| tokens as f64);
-        for (more, member) in request.steps.iter().enumerate() {
-            held[member.step as usize] += prompt + more as f64;
+        let places = request.steps.iter().map(|member| place[member.step as usize]);
+        let mut places = places.filter(|at| *at != usize::MAX);
+        let Some(first) = places.next() else { continue };
+        let mut held = request.tokens.prompt.map_or(*computed, |tokens| tokens as f64);
+        let mut last = first;
+        (running[first].n, running[first].tokens) =
+            (running[first].n + 1.0, running[first].tokens + held);
+        for at in places {
+            (last, held) = (at, held + 1.0);
+            running[at].tokens += 1.0;
         }
+        running[last + 1].n -= 1.0;
+        running[last + 1].tokens -= held;
     }
-    held
+    let mut now = Running::default();
+    for step in &mut running {
+        now = Running { n: now.n + step.n, tokens: now.tokens + step.tokens };
+        *step = now;
+    }
+    running
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ fn step(work: &mut Work<'_>, content: &Content) {
 }
 
 fn misfit_of(server: Server) -> f64 {
-    with_case(server, |case| case.misfit())
+    with_case(server, |case| case.misfit().latency)
 }
 
 /// What of spans that tell of it is added to the start, or put in place of the value.

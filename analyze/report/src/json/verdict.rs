@@ -36,7 +36,8 @@ pub(super) fn verdict_members(verdict: &Verdict) -> Map<String, Value> {
     add("latency", latency(&verdict.latency));
     add("serving_latency", latency(&verdict.serving));
     add("baseline_latency", verdict.baseline.as_ref().map_or(Value::Null, latency));
-    add("replay_misfit", json!(verdict.misfit));
+    add("replay_misfit", json!(verdict.misfit.latency));
+    add("replay_step_error", json!(verdict.misfit.steps));
     add("kernel_share_of_slow", json!(verdict.kernel_share));
     add("detectors", verdict.detections.iter().map(|(id, said)| detection(id, said)).collect());
     members

@@ -62,7 +62,7 @@ fn answer(verdict: &Verdict) -> String {
             title(cause.finding.id),
             cause.finding.id,
             percent(cause.share),
-            if verdict.baseline.is_some() {
+            if verdict.excess_ns.is_some() {
                 "the growth of p95"
             } else if cause.finding.removal.is_empty() {
                 "the slow requests' time"
