@@ -2,6 +2,7 @@
 
 use hashbrown::{HashMap, HashSet};
 use underspan_engine::{Analysis, Request, RequestStep, Requests, Stage, StageKind};
+use underspan_model::give_up_if_cancelled;
 use underspan_model::tables::StepKind;
 use underspan_model::{NONE_U32, StringId, Timeline};
 
@@ -112,6 +113,7 @@ impl<'a> Case<'a> {
     /// The latency of every request with `removals` taken out. What is taken out of runs is known
     /// where the trace covers them, and carried over to the other requests.
     pub fn without(&self, removals: &[&Removal]) -> Vec<u64> {
+        give_up_if_cancelled();
         if !self.coverage.is_partial() {
             return self.without_observed(removals);
         }

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 use underspan_engine::{PartKind, Request, Requests};
+use underspan_model::give_up_if_cancelled;
 
 use crate::Case;
 use crate::counterfactual::{load_ratio, p95_without};
@@ -138,8 +139,13 @@ impl Verdict {
     /// Weighs a case.
     pub fn of(case: &Case<'_>) -> Self {
         let quality = Quality::of(case);
-        let detections: Vec<(&'static str, Detection)> =
-            detectors().par_iter().map(|detector| (detector.id(), detector.detect(case))).collect();
+        let detections: Vec<(&'static str, Detection)> = detectors()
+            .par_iter()
+            .map(|detector| {
+                give_up_if_cancelled();
+                (detector.id(), detector.detect(case))
+            })
+            .collect();
         let found: Vec<Finding> = detections
             .iter()
             .filter_map(|(_, detection)| match detection {

@@ -12,6 +12,7 @@
 //! [`ShapeTable`]. Whatever a reader or the collector had to drop, repair or doubt is counted in
 //! the [`ProblemLedger`].
 
+mod cancel;
 mod capture_info;
 mod column;
 mod dimensions;
@@ -25,6 +26,7 @@ mod timeline;
 mod units;
 mod window;
 
+pub use cancel::{Cancel, give_up_if_cancelled, until_cancelled};
 pub use capture_info::{CaptureInfo, ClockDomain};
 pub use column::{ColumnMut, ColumnRef, ColumnSpec, ColumnType, Reference};
 pub use dimensions::Dimensions;

@@ -25,6 +25,8 @@ const ZOOMS: [f64; 7] = [1.0, 0.3, 0.1, 0.01, 1e-3, 1e-4, 1e-5];
 const N_PLACES: u32 = 8;
 /// Queries of each place, once what it needs is decoded.
 const N_QUERIES: usize = 5;
+/// When the analysis is cancelled, after the first view.
+const ANALYSIS_MOMENTS_MS: [u64; 12] = [1, 5, 10, 20, 50, 100, 150, 200, 300, 500, 1_000, 2_000];
 /// After which a view that is not drawn is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -196,22 +198,41 @@ fn cancelling(path: &Path, viewer: &mut Viewer, stage: &mut Stage) {
     cancel(viewer, "cancelling statistics of everything", Command::ClearSelection);
     viewer.apply(Command::Open(vec![path.to_owned()]));
     cancel(viewer, "cancelling an opening", Command::CancelOpening);
-    viewer.apply(Command::Close);
-    viewer.apply(Command::Open(vec![path.to_owned()]));
-    until(stage, viewer, Viewer::has_drawn_view);
-    cancel(viewer, "cancelling the analysis by closing", Command::Close);
+    // The analysis, wherever it is when the capture is closed.
+    let mut times = Vec::new();
+    for after_ms in ANALYSIS_MOMENTS_MS {
+        viewer.apply(Command::Close);
+        viewer.apply(Command::Open(vec![path.to_owned()]));
+        until(stage, viewer, Viewer::has_drawn_view);
+        std::thread::park_timeout(Duration::from_millis(after_ms));
+        if viewer.n_jobs() > 0 {
+            times.push(ended(viewer, Command::Close));
+        }
+    }
+    if !times.is_empty() {
+        let n = times.len();
+        show(
+            "cancelling the analysis by closing",
+            format!("{}, {n} times", percentiles(&mut times)),
+        );
+    }
 }
 
 fn cancel(viewer: &mut Viewer, what: &str, command: Command) {
     // It is to be under way.
     std::thread::park_timeout(Duration::from_millis(5));
+    show(what, ms(ended(viewer, command)));
+}
+
+/// How long all jobs take to end after a command that cancels them.
+fn ended(viewer: &mut Viewer, command: Command) -> Duration {
     let ((), took) = timed(|| {
         viewer.apply(command);
         while viewer.n_jobs() > 0 {
             std::thread::yield_now();
         }
     });
-    show(what, ms(took));
+    took
 }
 
 fn part(whole: TimeRange, zoom: f64, place: f64) -> TimeRange {

@@ -1,6 +1,7 @@
 //! The API calls that launched device work, one row a call.
 
 use rayon::prelude::*;
+use underspan_model::give_up_if_cancelled;
 use underspan_model::{NONE_U32, TimestampNs};
 
 use super::PART_ROWS;
@@ -132,6 +133,7 @@ impl<'a> LaunchedRows<'a> {
             .par_chunks(PART_ROWS)
             .zip(starts.par_chunks(PART_ROWS))
             .map(|(calls, starts)| {
+                give_up_if_cancelled();
                 let most = PART_ROWS / 8;
                 let runs: Vec<_> = all_runs(calls, starts).take(most).collect();
                 (runs.len() < most).then_some(runs)
@@ -147,6 +149,7 @@ impl<'a> LaunchedRows<'a> {
     }
 
     fn for_each_run(&self, mut visit: impl FnMut(LaunchRun)) {
+        give_up_if_cancelled();
         let rows = self.calls.chunks(PART_ROWS).zip(self.starts.chunks(PART_ROWS));
         for (runs, (calls, starts)) in self.runs.iter().zip(rows) {
             match runs {

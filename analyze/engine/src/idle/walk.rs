@@ -2,6 +2,7 @@
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
+use underspan_model::give_up_if_cancelled;
 use underspan_model::{NONE_U32, Timeline};
 
 use super::gap::{CUT_AFTER_NS, Gap, GapSplitter, IdleClass, SplitGap};
@@ -43,6 +44,7 @@ impl GapWalk<'_> {
         chunk: usize,
         n_longest: usize,
     ) -> Vec<LaneIdle> {
+        give_up_if_cancelled();
         let lanes = reach.lanes();
         let mut walk = GapWalk {
             splitter: splitter.clone(),

@@ -5,6 +5,7 @@
 //! items start when nothing else runs on their device, and for them only the plain sums change.
 
 use underspan_model::Timeline;
+use underspan_model::give_up_if_cancelled;
 
 use crate::device_work::WorkChunk;
 use crate::work_reach::{LaneReach, Lanes};
@@ -93,6 +94,7 @@ impl Totals {
         chunk: &WorkChunk,
         reach: LaneReach,
     ) -> (Self, LaneReach) {
+        give_up_if_cancelled();
         let work = DeviceWork::of(timeline);
         let shapes = &timeline.kernels.shape;
         let mut walk = Walk {

@@ -30,6 +30,7 @@ mod step_work;
 mod tokens;
 
 use rayon::prelude::*;
+use underspan_model::give_up_if_cancelled;
 use underspan_model::tables::{Rung, SpanStatus};
 use underspan_model::{
     DeviceId, DurationNs, Interval, NONE_U32, ProcessId, StringId, ThreadId, Timeline, TimestampNs,
@@ -136,6 +137,7 @@ impl Requests {
             .into_par_iter()
             .with_min_len(64)
             .map_init(<(Scratch, Sums)>::default, |(scratch, sums), at| {
+                give_up_if_cancelled();
                 assembly.request(at, scratch, sums)
             })
             .collect();

@@ -6,6 +6,7 @@
 
 use rayon::prelude::*;
 use underspan_classifier::Role;
+use underspan_model::give_up_if_cancelled;
 use underspan_model::{Interval, NONE_U32, ShapeId, StreamId, ThreadId, Timeline};
 
 use super::engine_steps::EngineSteps;
@@ -87,6 +88,7 @@ impl<'a> Profiler<'a> {
 
     /// What a part of a step's window was spent on.
     pub(super) fn profile(&self, step: u32, window: Interval, scratch: &mut Scratch) -> Profile {
+        give_up_if_cancelled();
         let (from, to) = (window.start().as_ns(), window.end().as_ns());
         let length = window.duration().as_ns();
         if length == 0 {

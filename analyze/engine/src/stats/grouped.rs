@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::DurationStats;
 use super::percentiles::{Stored, duration_stats};
+use underspan_model::give_up_if_cancelled;
 
 /// Rows scattered at once.
 const PART_ROWS: usize = 1 << 17;
@@ -62,6 +63,7 @@ struct Scattered<T> {
 impl<T: Stored> Scattered<T> {
     /// `None` when a duration is too long for the type.
     fn of(keys: &[u32], durations: &[u64], grouping: &Grouping<'_>) -> Option<Self> {
+        give_up_if_cancelled();
         let mut ends = vec![0_u32; grouping.n_slots()];
         for &key in keys {
             ends[grouping.slot(key)] += 1;
@@ -104,6 +106,7 @@ fn group<T: Stored>(
     let parts = parts?;
 
     let summarize = |(values, counts): &mut (Vec<T>, Vec<u32>), bounds: &[usize]| {
+        give_up_if_cancelled();
         values.clear();
         let mut members = Vec::with_capacity(bounds[1] - bounds[0]);
         for slot in bounds[0]..bounds[1] {

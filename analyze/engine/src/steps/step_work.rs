@@ -4,6 +4,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use rayon::prelude::*;
 use underspan_model::NONE_U32;
+use underspan_model::give_up_if_cancelled;
 
 use crate::device_work::WorkChunk;
 use crate::{DeviceWork, WorkItem, WorkKind};
@@ -113,6 +114,7 @@ fn sum_chunk(
     starts: &HashMap<u32, StepWork, FixedState>,
     only_those: bool,
 ) -> Vec<(u32, StepWork)> {
+    give_up_if_cancelled();
     let mut sums: Vec<(u32, StepWork)> = Vec::new();
     let mut places: HashMap<u32, usize, FixedState> = HashMap::default();
     // Work of one step mostly stands together: its sum is kept here until another's comes.

@@ -13,7 +13,7 @@ use super::paint::{Offer, Painter};
 use crate::track::TrackRows;
 
 /// Memory that decoded chunks may take before those not used for longest are forgotten.
-const CACHED_BYTES: usize = 128 << 20;
+const CACHED_BYTES: usize = 96 << 20;
 
 /// How far down a chunk is held. Wide views need many chunks but only their upper nodes, narrow
 /// ones need every event but of few chunks, so that all zooms need about the same memory.

@@ -157,7 +157,13 @@ impl<'a> Painter<'a> {
 
     #[inline]
     fn pixel_of(&self, at: i64) -> usize {
-        let pixel = (self.offset_of(at) * self.pixels_per_ns) as usize;
+        self.pixel_at(self.offset_of(at))
+    }
+
+    /// The pixel so far behind the start.
+    #[inline]
+    fn pixel_at(&self, offset: f64) -> usize {
+        let pixel = (offset * self.pixels_per_ns) as usize;
         pixel.min(self.n_pixels - 1)
     }
 
@@ -171,12 +177,13 @@ impl<'a> Painter<'a> {
     /// Adds what lies from `start` to `end`, no longer than a pixel, to one pixel or two.
     #[inline]
     fn absorb(&mut self, node: &Node, start: i64, end: i64) {
-        let at = self.pixel_of(start);
-        let pixel_end = (at + 1) as f64 * self.pixel_ns;
-        let beyond = self.offset_of(end) - pixel_end;
-        let mut busy = node.busy as f64;
+        let (from, to) = (self.offset_of(start), self.offset_of(end));
+        let at = self.pixel_at(from);
+        let pixel_end = (at.cast_signed() + 1) as f64 * self.pixel_ns;
+        let beyond = to - pixel_end;
+        let mut busy = node.busy.cast_signed() as f64;
         if beyond > 0.0 && at + 1 < self.n_pixels {
-            let share = busy * (beyond / end.abs_diff(start).max(1) as f64).min(1.0);
+            let share = busy * (beyond / (to - from).max(1.0)).min(1.0);
             let next = &mut self.pixels[at + 1];
             next.busy += share;
             next.start = next.start.min(node.start);

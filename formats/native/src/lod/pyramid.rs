@@ -145,7 +145,7 @@ impl Pyramid {
     }
 
     /// Decodes a chunk as far as is missing, so that its tracks can be drawn in detail. Chunks
-    /// that were not drawn for long are forgotten when 128 MiB are held.
+    /// that were not drawn for long are forgotten when 96 MiB are held.
     ///
     /// # Errors
     /// When the chunk is damaged.

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 use underspan_model::tables::{Table, TableKind};
-use underspan_model::{ColumnMut, ColumnSpec, ProblemKind, Timeline};
+use underspan_model::{ColumnMut, ColumnSpec, ProblemKind, Timeline, give_up_if_cancelled};
 
 use super::references::References;
 use super::{ChunkEntry, Fault, Reader};
@@ -52,7 +52,10 @@ impl Reader {
         let outcomes: Vec<_> = {
             let jobs = self.jobs(&mut timeline, &chunks);
             jobs.into_par_iter()
-                .map_init(TableDecoder::new, |decoder, job| self.decode(decoder, job, &references))
+                .map_init(TableDecoder::new, |decoder, job| {
+                    give_up_if_cancelled();
+                    self.decode(decoder, job, &references)
+                })
                 .collect()
         };
         let mut rows_before: BTreeMap<TableKind, usize> = BTreeMap::new();

@@ -158,9 +158,13 @@ pub(crate) struct Comparison {
 }
 
 impl Analyses {
-    /// Analyzes a document; takes as long as the capture is large. Of a capture that does not fit
-    /// in memory only the spans are looked at.
+    /// Analyzes a document; takes as long as the capture is large, and no longer than it is waited
+    /// for. Of a capture that does not fit in memory only the spans are looked at.
     pub(crate) fn of(document: &Document, cancel: &Cancel) -> Self {
+        until_cancelled(cancel, || Self::of_whole(document)).unwrap_or_default()
+    }
+
+    fn of_whole(document: &Document) -> Self {
         let whole = match Whole::of(document) {
             Ok(whole) => whole,
             Err(why) => {
@@ -168,18 +172,9 @@ impl Analyses {
                 return Self { requests, notes: vec![why], ..Self::default() };
             }
         };
-        if cancel.is_cancelled() {
-            return Self::default();
-        }
         let timeline = &*whole;
         let analysis = Analysis::of(timeline, &AnalysisOptions::default());
-        if cancel.is_cancelled() {
-            return Self::default();
-        }
         let requests = Requests::of(timeline, &analysis, &RequestOptions::default());
-        if cancel.is_cancelled() {
-            return Self::default();
-        }
         let baseline = verdict::Baseline::of(document);
         let mut found = Self::of_requests(timeline, &requests);
         let baseline = match baseline {
@@ -198,12 +193,27 @@ impl Analyses {
     }
 }
 
+/// Runs work on threads of its own, which give up once `cancel` is cancelled: `None` then.
+fn until_cancelled<T: Send>(cancel: &Cancel, work: impl FnOnce() -> T + Send) -> Option<T> {
+    let watched = cancel.clone();
+    let threads = rayon::ThreadPoolBuilder::new().start_handler(move |_| watched.watch()).build();
+    underspan_model::until_cancelled(|| match threads {
+        Ok(threads) => threads.install(work),
+        // The system gives no more threads: then on those that there are.
+        Err(_) => work(),
+    })
+}
+
 impl Comparison {
-    /// Compares two documents.
-    pub(crate) fn of(before: Arc<Document>, after: &Document) -> Self {
-        match Self::changes(&before, after) {
-            Ok((diff, step_pairs)) => Self { before, diff: Ok(diff), step_pairs },
-            Err(why) => Self { before, diff: Err(why), step_pairs: Vec::new() },
+    /// Compares two documents, for no longer than it is waited for.
+    pub(crate) fn of(before: Arc<Document>, after: &Document, cancel: &Cancel) -> Self {
+        match until_cancelled(cancel, || Self::changes(&before, after)) {
+            Some(Ok((diff, step_pairs))) => Self { before, diff: Ok(diff), step_pairs },
+            Some(Err(why)) => Self { before, diff: Err(why), step_pairs: Vec::new() },
+            None => {
+                let why = "the comparison was cancelled".to_owned();
+                Self { before, diff: Err(why), step_pairs: Vec::new() }
+            }
         }
     }
 
@@ -266,5 +276,53 @@ fn request_of_span(timeline: &Timeline, span: &Span) -> RequestItem {
         bar: None,
         parts: Vec::new(),
         steps: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, Instant};
+    use underspan_model::tables::{Kernel, Span};
+
+    /// Kernels of one stream, and a request.
+    fn document(n_kernels: i64) -> Document {
+        let mut timeline = Timeline::new();
+        timeline.dimensions.streams.push(Default::default());
+        let kernel = |at: i64| Kernel {
+            start_ns: at * 100,
+            duration_ns: 60 + at.unsigned_abs() % 30,
+            stream: 0,
+            ..Kernel::default()
+        };
+        (0..n_kernels).for_each(|at| timeline.kernels.push(kernel(at)));
+        let request = timeline.strings.intern("request").raw();
+        let kind = SpanKind::Server.code();
+        timeline.spans.push(Span { duration_ns: 1_000, request, kind, ..Span::default() });
+        Document::in_memory(Vec::new(), timeline).unwrap()
+    }
+
+    #[test]
+    fn what_nobody_waits_for_any_more_is_given_up() {
+        let document = Arc::new(document(3_000_000));
+        let of = |cancel: &Cancel| Analyses::of(&document, cancel);
+        let cancel = Cancel::default();
+        assert_eq!(of(&cancel).requests.len(), 1);
+        cancel.cancel();
+        assert_eq!(of(&cancel).requests.len(), 0);
+        let compared = Comparison::of(document.clone(), &document, &cancel);
+        assert!(compared.diff.is_err_and(|why| why.contains("cancelled")));
+        // In the middle, too.
+        let cancel = Cancel::default();
+        let under_way = std::thread::scope(|threads| {
+            let analysis = threads.spawn(|| of(&cancel));
+            std::thread::park_timeout(Duration::from_millis(5));
+            cancel.cancel();
+            let since = Instant::now();
+            analysis.join().map(|found| (found, since.elapsed()))
+        });
+        let (found, took) = under_way.unwrap();
+        assert_eq!(found.requests.len(), 0);
+        assert!(took < Duration::from_secs(2), "{took:?}");
     }
 }

@@ -1,9 +1,10 @@
 //! From paths to a [`Document`].
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use underspan_import::{ImportOptions, Progress, import_paths};
+use underspan_model::Cancel;
 use underspan_model::tables::TableKind;
 use underspan_native::{Pyramid, ReadOptions, Reader};
 
@@ -69,13 +70,18 @@ impl OpenError {
 pub struct OpenProgress {
     done_bytes: AtomicU64,
     total_bytes: AtomicU64,
-    is_cancelled: AtomicBool,
+    cancel: Cancel,
 }
 
 impl OpenProgress {
+    /// Of an opening that stops once `cancel` is cancelled.
+    pub(crate) fn until(cancel: Cancel) -> Self {
+        Self { cancel, ..Self::default() }
+    }
+
     /// Asks the opening to stop.
     pub fn cancel(&self) {
-        self.is_cancelled.store(true, Ordering::Relaxed);
+        self.cancel.cancel();
     }
 
     /// Part of the current file that is read, from zero to one; `None` when unknown.
@@ -102,7 +108,7 @@ impl Progress for OpenProgress {
     }
 
     fn is_cancelled(&self) -> bool {
-        self.is_cancelled.load(Ordering::Relaxed)
+        self.cancel.is_cancelled()
     }
 }
 

@@ -6,19 +6,13 @@ mod launch;
 mod names;
 mod statistics;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 pub(crate) use around::annotations_around;
 pub(crate) use find::{Direction, Wanted, culprit_in, event_at, find_event, longest_in};
 pub(crate) use launch::launch_partner;
 pub(crate) use names::{NameMatch, matching_names, pattern_regex};
 pub(crate) use statistics::range_statistics;
 pub use statistics::{NameStatistics, RangeStatistics};
-
-/// Tells a job that nobody waits for it any more.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Cancel(Arc<AtomicBool>);
+pub(crate) use underspan_model::Cancel;
 
 /// A job whose answer is waited for. The job is cancelled when nobody waits any more.
 #[derive(Debug, Default)]
@@ -33,12 +27,6 @@ impl Awaited {
 
 impl Drop for Awaited {
     fn drop(&mut self) {
-        self.0.0.store(true, Ordering::Relaxed);
-    }
-}
-
-impl Cancel {
-    pub(crate) fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.cancel();
     }
 }

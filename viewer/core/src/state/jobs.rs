@@ -24,7 +24,7 @@ pub(crate) enum Message {
     Reloaded(u64, Result<Arc<Document>, OpenError>),
     Tiles(TileAnswer),
     Analysed(u64, Arc<Analyses>),
-    Compared(Result<Arc<Comparison>, (Vec<PathBuf>, OpenError)>),
+    Compared(u64, Result<Arc<Comparison>, (Vec<PathBuf>, OpenError)>),
     Statistics(u64, Result<Option<RangeStatistics>, String>),
     Details(EventRef, Result<EventDetails, String>),
     /// An event that was looked for, to be selected; `None` when there is none.

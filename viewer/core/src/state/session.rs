@@ -95,6 +95,8 @@ pub(crate) struct Session {
     lanes_window_ns: u64,
     /// The analysis that is under way.
     pub(crate) analysing: Awaited,
+    /// The comparison that is under way.
+    pub(crate) comparing: Option<(u64, Awaited)>,
     /// The details that are being found.
     pub(crate) detailing: Awaited,
     /// A look for an event that is under way.
@@ -158,6 +160,7 @@ impl Session {
             highlight: Arc::default(),
             lanes_window_ns: 0,
             analysing: Awaited::default(),
+            comparing: None,
             detailing: Awaited::default(),
             finding: None,
             reveal: None,

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::Viewer;
 use crate::analysis::Analyses;
-use crate::state::Command;
 use crate::state::jobs::Message;
 use crate::state::tile_worker::TileRequest;
+use crate::state::{Command, Session};
 
 impl Viewer {
     /// Takes over what other threads have to say. Returns whether there was anything.
@@ -23,13 +23,20 @@ impl Viewer {
         match message {
             Message::Opened(id, result) => self.take_opened(id, result),
             Message::Reloaded(id, result) => self.take_reloaded(id, result),
-            Message::Compared(Ok(comparison)) => {
-                self.status = String::new();
-                if let Some(session) = &mut self.session {
-                    session.comparison = Some(comparison);
+            Message::Compared(id, compared) => {
+                let is_awaited = |session: &&mut Session| {
+                    session.comparing.as_ref().is_some_and(|(awaited, _)| *awaited == id)
+                };
+                let Some(session) = self.session.as_mut().filter(is_awaited) else { return };
+                session.comparing = None;
+                match compared {
+                    Ok(comparison) => {
+                        session.comparison = Some(comparison);
+                        self.status = String::new();
+                    }
+                    Err((paths, error)) => self.report(&paths, &error),
                 }
             }
-            Message::Compared(Err((paths, error))) => self.report(&paths, &error),
             Message::Tiles(answer) => {
                 if let Some(session) = &mut self.session {
                     session.take_tiles(answer);

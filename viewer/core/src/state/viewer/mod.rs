@@ -199,6 +199,7 @@ impl Viewer {
         self.opening.is_some()
             || self.session.as_ref().is_some_and(|session| {
                 session.analyses.is_none()
+                    || session.comparing.is_some()
                     || session.finding.is_some()
                     || session.statistics.pending.is_some()
                     || !session.has_all_tiles

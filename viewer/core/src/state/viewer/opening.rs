@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{MAX_RECENT, Opening, Trouble, Viewer};
 use crate::analysis::{Analyses, Comparison};
 use crate::document::{Document, OpenError, OpenProgress};
-use crate::query::event_at;
+use crate::query::{Awaited, event_at};
 use crate::state::jobs::Message;
 use crate::state::{Link, Panel, Session};
 use crate::timeline::TimeRange;
@@ -64,17 +64,22 @@ impl Viewer {
     }
 
     pub(super) fn compare(&mut self, paths: Vec<PathBuf>) {
-        let Some(session) = &self.session else { return };
+        let id = self.id();
+        let Some(session) = &mut self.session else { return };
         let document = session.document.clone();
+        let awaited = Awaited::default();
+        let cancel = awaited.cancel();
+        session.comparing = Some((id, awaited));
         self.status = "comparing …".to_owned();
         self.layout.show(Panel::Compare);
         self.layout.enlarge(Panel::Compare);
         self.jobs.spawn(move || {
-            let before = crate::document::open(&paths, &OpenProgress::default());
-            Message::Compared(match before {
-                Ok(before) => Ok(Arc::new(Comparison::of(Arc::new(before), &document))),
+            let before = crate::document::open(&paths, &OpenProgress::until(cancel.clone()));
+            let compared = match before {
+                Ok(before) => Ok(Arc::new(Comparison::of(Arc::new(before), &document, &cancel))),
                 Err(error) => Err((paths, error)),
-            })
+            };
+            Message::Compared(id, compared)
         });
     }
 
