@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use crate::Case;
 use crate::replay::{Misfit, Removal, as_run_again, length_error, misfit};
 use crate::statistics::{median, percentile_of};
+use underspan_model::give_up_if_cancelled;
 
 /// Least time that the batcher holds requests for: below it lies the time of handing them over.
 const HOLD_MIN_NS: u64 = 200_000;
@@ -209,6 +210,7 @@ impl Batching {
         let mut free = vec![i64::MIN; self.n_workers];
         let mut next = 0;
         while next < queue.len() {
+            give_up_if_cancelled();
             let Some(worker) = (0..free.len()).min_by_key(|worker| free[*worker]) else { break };
             let first = queue[next].0;
             // When there are enough, or the first has waited long enough, and a worker is free.

@@ -7,6 +7,7 @@ use underspan_model::tables::{MemcpyKind, MemoryKind};
 use underspan_model::{NONE_U32, NONE_U64, ShapeId, StringId, Timeline};
 
 use crate::host_calls::{Idle, StopCalls};
+use underspan_model::give_up_if_cancelled;
 
 /// Shortest idle time that is counted: below it the device changes from one kernel to the next.
 const GAP_MIN_NS: i64 = 1_500;
@@ -130,6 +131,7 @@ pub fn step_facts(timeline: &Timeline, analysis: &Analysis, requests: &Requests)
     let mut walk = Walk::of(timeline, analysis, requests);
     DeviceWork::of(timeline).for_each(|item| walk.add(&item));
     for step in 0..walk.facts.len() {
+        give_up_if_cancelled();
         walk.add_tail(step);
     }
     for (facts, step) in walk.facts.iter_mut().zip(&requests.steps) {
@@ -414,6 +416,7 @@ pub(crate) fn add_lags(
 ) {
     let stops = StopCalls::of(timeline);
     for ((facts, step), idle) in facts.iter_mut().zip(&requests.steps).zip(idle) {
+        give_up_if_cancelled();
         let Some((from, to)) = idle.filter(|(from, to)| to - from >= GAP_MIN_NS) else { continue };
         let split = stops.split(step.thread.raw(), Idle::until(from, to), true);
         facts.lag = split.lag;

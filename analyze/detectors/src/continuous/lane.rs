@@ -8,6 +8,7 @@ use super::value;
 use crate::replay::{Removal, length_error};
 use crate::statistics::median;
 use crate::step_model::StepModel;
+use underspan_model::give_up_if_cancelled;
 
 /// What a request needs.
 #[derive(Debug, Clone, Copy)]
@@ -121,6 +122,7 @@ impl Lane {
         let usual_lag = median(lags).unwrap_or(0.0);
         let (mut near, mut met) = (0, None);
         while let Some(ready) = again.next_work() {
+            give_up_if_cancelled();
             again.now = again.now.max(ready);
             // The step that really ran at this time tells what was different about it.
             while self.steps.get(near + 1).is_some_and(|next| {

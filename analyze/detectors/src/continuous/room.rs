@@ -8,6 +8,7 @@ use super::content::prompts_of;
 use super::lane::Rules;
 use crate::Case;
 use crate::replay::Schedule;
+use underspan_model::give_up_if_cancelled;
 
 /// Fewest steps that keep somebody waiting, and least share of all.
 const STEPS_MIN: usize = 8;
@@ -103,6 +104,7 @@ impl Room {
         let mut waiting: BinaryHeap<Reverse<(i64, usize, u32)>> = BinaryHeap::new();
         let mut kept = false;
         for (at, step) in steps.iter().copied().enumerate() {
+            give_up_if_cancelled();
             // Who came while the step before was being put together may have come too late for
             // this one too.
             let known = at.checked_sub(2).map_or(i64::MIN, |before| runs[steps[before]].start_ns);
@@ -185,6 +187,7 @@ struct Running {
 fn running(case: &Case<'_>, place: &[usize], n_steps: usize, prompts: &[f64]) -> Vec<Running> {
     let mut running = vec![Running::default(); n_steps + 1];
     for (request, computed) in case.requests.requests.iter().zip(prompts) {
+        give_up_if_cancelled();
         let places = request.steps.iter().map(|member| place[member.step as usize]);
         let mut places = places.filter(|at| *at != usize::MAX);
         let Some(first) = places.next() else { continue };

@@ -264,7 +264,7 @@ fn a_model_is_named_only_while_nothing_else_takes_a_tenth() {
         let server = Server::serving(EASY, move |work, _| {
             work.kernel(NARROW, 4 * MS).think(4 * MS + ns).kernel(NARROW, MS).wait();
         });
-        with_case(server, |case| Verdict::of(case))
+        with_case(server, Verdict::of)
     };
     let named = verdict_with_gap(100 * US);
     assert_eq!(named.kind, VerdictKind::Layer(Layer::Model), "{:?}", named.caveats);

@@ -15,6 +15,7 @@ use underspan_model::{
 
 use super::engine_steps::EngineStep;
 use crate::{CallKind, Correlation, StepDialect, StepLabel, WorkKind};
+use underspan_model::give_up_if_cancelled;
 
 /// Fewest kernels of a step: what launches less prepares or copies.
 const FEWEST_KERNELS: u32 = 2;
@@ -63,6 +64,7 @@ fn by_waits(timeline: &Timeline, correlation: &Correlation) -> Vec<EngineStep> {
     let mut bursts: HashMap<u32, Burst, FixedState> = HashMap::default();
     let mut waited: Vec<Burst> = Vec::new();
     for row in 0..calls.len() {
+        give_up_if_cancelled();
         let kind = correlation.call_names().kind(calls.name[row]);
         let start = calls.start_ns[row];
         let end = start.saturating_add_unsigned(calls.duration_ns[row]);
@@ -99,6 +101,7 @@ fn whole_steps(timeline: &Timeline, waited: Vec<Burst>) -> Vec<EngineStep> {
     let mut open: HashMap<u32, Burst, FixedState> = HashMap::default();
     let mut steps = Vec::new();
     for mut burst in waited {
+        give_up_if_cancelled();
         let thread = burst.thread;
         let reads = n_results.get(&thread).is_some_and(|n| *n >= FEWEST_RESULTS);
         if let Some(begun) = open.remove(&thread) {
@@ -120,6 +123,7 @@ fn whole_steps(timeline: &Timeline, waited: Vec<Burst>) -> Vec<EngineStep> {
 fn of_first_rank(timeline: &Timeline, steps: Vec<EngineStep>) -> Vec<EngineStep> {
     let mut n_steps: HashMap<u32, usize, FixedState> = HashMap::default();
     for step in &steps {
+        give_up_if_cancelled();
         *n_steps.entry(step.process.raw()).or_default() += 1;
     }
     let rank_of = |process: u32| {

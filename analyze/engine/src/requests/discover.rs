@@ -7,6 +7,7 @@ use underspan_model::{Interval, NONE_U32, StringId, Timeline, TimestampNs};
 
 use super::RequestOrigin;
 use super::span_index::{Facts, Role, SpanIndex};
+use underspan_model::give_up_if_cancelled;
 
 /// Most spans of one request that are looked at.
 pub(super) const SPANS_LIMIT: usize = 1 << 16;
@@ -63,6 +64,7 @@ pub(super) fn discover(timeline: &Timeline, index: &SpanIndex) -> Discovery {
     // How many requests lie below each span.
     let mut n_below = vec![0_u32; index.parent.len()];
     for top in &tops {
+        give_up_if_cancelled();
         for above in index.above(*top) {
             n_below[above as usize] = n_below[above as usize].saturating_add(1);
         }
@@ -108,6 +110,7 @@ pub(super) fn discover(timeline: &Timeline, index: &SpanIndex) -> Discovery {
     let spans = &timeline.spans;
     let trace = |row: usize| (spans.trace_id_high[row], spans.trace_id_low[row]);
     for row in 0..spans.len() {
+        give_up_if_cancelled();
         if index.role[row] != Role::Startup {
             served.entry(trace(row)).or_default();
         }
@@ -129,6 +132,7 @@ fn serving_spans(timeline: &Timeline, index: &SpanIndex) -> (Vec<u32>, RequestOr
     let is_engine = |row: u32| matches!(index.role[row as usize], Role::Request | Role::Model);
     let mut is_top = vec![false; n as usize];
     for row in (0..n).filter(|row| is_engine(*row)) {
+        give_up_if_cancelled();
         let mut top = row;
         for above in index.above(row) {
             let is_same = spans.service[above as usize] == spans.service[row as usize];
@@ -142,6 +146,7 @@ fn serving_spans(timeline: &Timeline, index: &SpanIndex) -> (Vec<u32>, RequestOr
     // A span of another service around one, that the same words describe, is its caller.
     let tops: Vec<u32> = (0..n).filter(|row| is_top[*row as usize]).collect();
     for top in &tops {
+        give_up_if_cancelled();
         for above in index.above(*top) {
             is_top[above as usize] = false;
         }
@@ -153,6 +158,7 @@ fn serving_spans(timeline: &Timeline, index: &SpanIndex) -> (Vec<u32>, RequestOr
     let is_kind = |row: u32, kind: SpanKind| spans.kind[row as usize] == kind.code();
     let mut has_below = vec![[false; 2]; n as usize];
     for row in 0..n {
+        give_up_if_cancelled();
         let (server, client) = (is_kind(row, SpanKind::Server), is_kind(row, SpanKind::Client));
         if server || client {
             for above in index.above(row) {
@@ -184,6 +190,7 @@ impl Discovery {
     /// Moves the spans of all requests.
     pub(super) fn move_by(&mut self, offset_ns: i64) {
         for request in &mut self.requests {
+            give_up_if_cancelled();
             request.interval = request.interval.moved_by(offset_ns);
             request.serving = request.serving.moved_by(offset_ns);
         }

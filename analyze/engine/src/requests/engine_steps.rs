@@ -10,6 +10,7 @@ use underspan_model::{Interval, NONE_U32, NONE_U64, ProcessId, StringId, Timelin
 
 use super::device_steps;
 use crate::{Analysis, StepDialect, StepLabel};
+use underspan_model::give_up_if_cancelled;
 
 /// A label may begin this much before the step that the hook saw, or after its end.
 const SAME_STEP_NS: i64 = 2_000_000;
@@ -154,6 +155,7 @@ fn of_tables(timeline: &Timeline) -> Vec<EngineStep> {
     let mut places: HashMap<(u32, u64), u32, FixedState> = HashMap::default();
     let mut steps: Vec<EngineStep> = Vec::with_capacity(timeline.steps.len());
     for row in timeline.steps.iter() {
+        give_up_if_cancelled();
         let requests = |count: u32| some_u32(count).map(u64::from);
         let (context, generation) =
             (requests(row.context_requests), requests(row.generation_requests));
@@ -187,6 +189,7 @@ fn of_tables(timeline: &Timeline) -> Vec<EngineStep> {
     // Members of a step stand together.
     let mut last = None;
     for member in timeline.step_members.iter() {
+        give_up_if_cancelled();
         let key = (member.process, member.step_id);
         let place = match last {
             Some((of, place)) if of == key => place,
@@ -218,6 +221,7 @@ fn of_tables(timeline: &Timeline) -> Vec<EngineStep> {
 fn of_labels(analysis: &Analysis) -> Vec<EngineStep> {
     let mut steps = Vec::new();
     for (at, step) in analysis.steps.serving.iter().enumerate() {
+        give_up_if_cancelled();
         if step.label.dialect == StepDialect::Hook {
             continue;
         }
@@ -252,6 +256,7 @@ fn number(steps: &mut [EngineStep]) {
         return;
     }
     for step in steps {
+        give_up_if_cancelled();
         let next = next.entry(step.process.raw()).or_default();
         step.number = *next;
         *next += 1;
@@ -309,6 +314,7 @@ fn join_told_twice(exact: &mut [EngineStep], labelled: Vec<EngineStep>) -> Vec<E
 fn without_repeats(timeline: &Timeline, steps: Vec<EngineStep>) -> (Vec<EngineStep>, u64) {
     let mut by_process: HashMap<u32, Vec<usize>, FixedState> = HashMap::default();
     for (at, step) in steps.iter().enumerate() {
+        give_up_if_cancelled();
         by_process.entry(step.process.raw()).or_default().push(at);
     }
     if by_process.len() < 2 {
@@ -348,6 +354,7 @@ fn repeats(steps: &[EngineStep], mine: &[usize], theirs: &[usize]) -> bool {
     };
     let mut n_same = 0_usize;
     for at in mine {
+        give_up_if_cancelled();
         let host = steps[*at].host;
         let reach =
             host.start() + underspan_model::DurationNs::from_ns(SAME_STEP_NS.unsigned_abs());
@@ -401,6 +408,7 @@ fn of_annotations(timeline: &Timeline, spans: &ServingSpans) -> Vec<EngineStep> 
         (starts[*row], std::cmp::Reverse(timeline.annotations.duration_ns[*row]))
     });
     for row in rows {
+        give_up_if_cancelled();
         let Some(row) = timeline.annotations.get(row) else { continue };
         let kind = row.annotation_kind();
         let is_host = matches!(

@@ -4,6 +4,7 @@ use underspan_model::{DurationNs, Interval, TimestampNs};
 
 use super::engine_steps::{Engine, EngineSteps};
 use super::step_work::StepOwners;
+use underspan_model::give_up_if_cancelled;
 
 /// Gaps between steps up to this length, or that of a median step, are the engine's own loop and
 /// no idleness.
@@ -34,6 +35,7 @@ impl<'a> EngineTime<'a> {
             let mut reach: Option<TimestampNs> = None;
             let mut lengths = Vec::with_capacity(engine.steps.len());
             for step in &engine.steps {
+                give_up_if_cancelled();
                 let window = &mut windows[*step as usize];
                 if !engine.is_concurrent {
                     // A step takes its engine up once the one before has left it.

@@ -11,6 +11,7 @@ use super::Membership;
 use super::engine_steps::EngineSteps;
 use super::part::PartKind;
 use super::profile::Profile;
+use underspan_model::give_up_if_cancelled;
 
 /// Fewest pure decode steps of a size that a median is taken of.
 const FEWEST: usize = 3;
@@ -40,6 +41,7 @@ impl ForeignPrompts {
             let time = |step: u32| kernel_time(&profiles[step as usize]);
             let mut decode: Vec<Vec<u64>> = vec![Vec::new(); 65];
             for step in &engine.steps {
+                give_up_if_cancelled();
                 let label = label(*step);
                 let generation = label.generation_requests.unwrap_or(0);
                 if label.context_requests == Some(0) && generation > 0 && time(*step) > 0 {
@@ -55,6 +57,7 @@ impl ForeignPrompts {
                 })
                 .collect();
             for step in &engine.steps {
+                give_up_if_cancelled();
                 let label = label(*step);
                 let context = label.context_requests.unwrap_or(0);
                 if context == 0 {

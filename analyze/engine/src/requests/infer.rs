@@ -16,6 +16,7 @@ use super::engine_steps::{Engine, ServingSpans};
 use super::engine_time::EngineTime;
 use super::mates::join_mates;
 use crate::StepDialect;
+use underspan_model::give_up_if_cancelled;
 
 /// How far the host's stamp of a step may lie from the engine's of scheduling it.
 const STAMP_NS: i64 = 5_000_000;
@@ -75,6 +76,7 @@ pub(super) fn infer(
     let serial: Vec<Timetable<'_>> =
         serial.into_iter().map(|engine| Timetable::of(time, engine)).collect();
     for at in open.into_iter().filter(tells_tokens) {
+        give_up_if_cancelled();
         let request = &found[at as usize];
         let fits = serial.iter().filter_map(|table| fit(time, table, request));
         if let Some(best) = fits.min_by_key(|fit| fit.misfit) {

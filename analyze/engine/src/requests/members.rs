@@ -9,6 +9,7 @@ use super::discover::{Discovery, Found};
 use super::engine_steps::{EngineSteps, RawMember};
 use super::span_index::{Facts, SpanIndex};
 use super::{Membership, RequestOrigin};
+use underspan_model::give_up_if_cancelled;
 
 /// Characters that engines put behind an id to make it unique: `-` and 8 hexadecimal digits.
 const SUFFIX: usize = 9;
@@ -36,6 +37,7 @@ pub(super) fn join(
     names.read_identities(timeline, index, found);
     let mut of_span: HashMap<u32, u32, FixedState> = HashMap::default();
     for (at, request) in found.requests.iter().enumerate() {
+        give_up_if_cancelled();
         if let Some(span) = request.span() {
             of_span.insert(span, at as u32);
         }
@@ -46,6 +48,7 @@ pub(super) fn join(
         waited: vec![Vec::new(); found.requests.len()],
     };
     for (at, step) in steps.steps.iter().enumerate() {
+        give_up_if_cancelled();
         let lists = [(&step.members, false), (&step.preempted, true)];
         for (members, is_preempted) in lists {
             for (position, raw) in members.iter().enumerate() {
@@ -127,6 +130,7 @@ impl Names {
     fn of(found: &Discovery) -> Self {
         let mut names = Self::default();
         for (at, request) in found.requests.iter().enumerate() {
+            give_up_if_cancelled();
             if !request.request_id.is_none() {
                 names.by_id.entry(request.request_id).or_insert(at as u32);
             }
@@ -138,6 +142,7 @@ impl Names {
     fn read_identities(&mut self, timeline: &Timeline, index: &SpanIndex, found: &mut Discovery) {
         let spans = &timeline.spans;
         for (at, request) in found.requests.iter().enumerate() {
+            give_up_if_cancelled();
             let Some(row) = request.span().map(|row| row as usize) else { continue };
             let key =
                 (spans.trace_id_high[row], spans.trace_id_low[row], spans.parent_span_id[row]);
@@ -146,6 +151,7 @@ impl Names {
             }
         }
         for (row, identity) in timeline.request_identities.iter().enumerate() {
+            give_up_if_cancelled();
             let internal = StringId::from_raw(identity.request);
             let external = StringId::from_raw(identity.external);
             let http = StringId::from_raw(identity.http_request);

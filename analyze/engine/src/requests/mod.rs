@@ -206,6 +206,7 @@ impl Joined {
         let time = EngineTime::of(&steps, &owners);
         let members = members::join(timeline, index, &mut found, &steps);
         for (request, memberships) in found.requests.iter_mut().zip(&members.of_request) {
+            give_up_if_cancelled();
             request.cover_steps(&time, memberships);
         }
         let (clock, apart) = clock::quality(timeline, &found, &time, &members.of_request);
@@ -409,6 +410,7 @@ impl Assembly<'_> {
         let mut members: Vec<Vec<(u32, Membership)>> =
             n_of_step.into_iter().map(Vec::with_capacity).collect();
         for (at, memberships) in self.members.of_request.iter().enumerate() {
+            give_up_if_cancelled();
             for membership in memberships {
                 members[membership.step as usize].push((at as u32, *membership));
             }

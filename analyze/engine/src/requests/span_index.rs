@@ -2,6 +2,7 @@
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
+use underspan_model::give_up_if_cancelled;
 use underspan_model::span_facts::{self as fact, role};
 use underspan_model::{NONE_U32, StringId, Timeline};
 
@@ -160,6 +161,7 @@ impl SpanIndex {
             .collect();
         let attributes = &timeline.span_attributes;
         for row in 0..attributes.len() {
+            give_up_if_cancelled();
             if attributes.key[row] != key.raw() || attributes.event[row] != NONE_U32 {
                 continue;
             }
@@ -190,6 +192,7 @@ impl SpanIndex {
         }
         let mut last = (NONE_U32, NONE_U32);
         for row in 0..attributes.len() {
+            give_up_if_cancelled();
             let Some(key) = keys.get(&attributes.key[row]) else { continue };
             if attributes.event[row] != NONE_U32 {
                 continue;
@@ -234,6 +237,7 @@ impl SpanIndex {
             first[*parent as usize + 1] += 1;
         }
         for at in 0..n {
+            give_up_if_cancelled();
             first[at + 1] += first[at];
         }
         let mut next = first.clone();

@@ -11,6 +11,7 @@ use underspan_model::{Interval, NONE_U32, StringId, Timeline, TimestampNs};
 
 use super::engine_steps::EngineSteps;
 use crate::{Correlation, StepDialect, WorkKind};
+use underspan_model::give_up_if_cancelled;
 
 /// Steps that may run at the same time and are told apart.
 const OPEN_LIMIT: usize = 64;
@@ -73,6 +74,7 @@ impl StepOwners {
             }
         }
         for (at, step) in steps.steps.iter().enumerate() {
+            give_up_if_cancelled();
             if step.thread == NONE_U32 {
                 self.thread[at] = NONE_U32;
                 self.device[at] = None;
@@ -103,6 +105,7 @@ impl StepOwners {
     ) {
         let mut open: Vec<(i64, i64, u32)> = Vec::new();
         for (at, step) in steps.steps.iter().enumerate() {
+            give_up_if_cancelled();
             if self.device[at].is_none() {
                 let when = step.device_interval.unwrap_or(step.host);
                 open.push((when.start().as_ns(), when.end().as_ns(), at as u32));
@@ -165,6 +168,7 @@ fn call_owners(timeline: &Timeline, steps: &EngineSteps) -> Vec<u32> {
     let mut of_thread: Vec<Vec<u32>> = vec![Vec::new(); n_threads + 1];
     let mut without: Vec<u32> = Vec::new();
     for (at, step) in steps.steps.iter().enumerate() {
+        give_up_if_cancelled();
         if step.thread == NONE_U32 {
             without.push(at as u32);
         } else {

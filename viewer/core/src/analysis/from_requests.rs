@@ -3,7 +3,7 @@
 use underspan_classifier::Role;
 use underspan_engine::{Evidence, Part, PartKind, Request, Requests};
 use underspan_model::tables::TableKind;
-use underspan_model::{Interval, StringId, Timeline};
+use underspan_model::{Interval, StringId, Timeline, give_up_if_cancelled};
 
 use super::{Analyses, Culprit, Membership, PartItem, RequestItem, Shown, StepItem, Tone};
 use crate::timeline::TimeRange;
@@ -22,12 +22,15 @@ impl Analyses {
             requests: requests
                 .requests
                 .iter()
-                .map(|request| item(timeline, requests, request))
+                .map(|request| {
+                    give_up_if_cancelled();
+                    item(timeline, requests, request)
+                })
                 .collect(),
             rung: has_steps.then_some(requests.rung.as_str()),
             notes,
             membership: Membership::of(requests),
-            verdict: None,
+            ..Self::default()
         }
     }
 }

@@ -8,6 +8,7 @@ use underspan_model::{Interval, StreamId, ThreadId, Timeline};
 
 use super::from_requests::range;
 use crate::timeline::TimeRange;
+use underspan_model::give_up_if_cancelled;
 
 /// Steps that may overlap one that began later.
 const MOST_OPEN: usize = 8;
@@ -51,6 +52,7 @@ impl Membership {
     pub(super) fn of(requests: &Requests) -> Self {
         let mut found = Self::default();
         for step in requests.steps.iter().filter(|step| !step.members.is_empty()) {
+            give_up_if_cancelled();
             let at = found.steps.len();
             found.steps.push(MemberStep {
                 host: range(step.host),
@@ -71,6 +73,7 @@ impl Membership {
             order.sort_by_key(|at| steps[*at].device.map(TimeRange::start_ns));
         }
         for (at, request) in requests.requests.iter().enumerate() {
+            give_up_if_cancelled();
             found.by_span.extend(request.chain.iter().map(|row| (u64::from(*row), at as u32)));
         }
         found

@@ -4,6 +4,7 @@ mod derived;
 mod findings;
 mod from_requests;
 mod membership;
+mod request_summary;
 mod step_pairs;
 mod verdict;
 mod whole;
@@ -20,6 +21,7 @@ pub(crate) use membership::{Membership, Owner};
 pub(crate) use step_pairs::{StepKernel, StepPair, StepSide};
 pub(crate) use verdict::{CauseItem, VerdictItem};
 
+pub(crate) use self::request_summary::{BARS, RequestSummary};
 use self::whole::Whole;
 use crate::document::Document;
 use crate::query::Cancel;
@@ -30,6 +32,7 @@ use crate::timeline::TimeRange;
 pub(crate) struct Analyses {
     /// In order of start.
     pub(crate) requests: Vec<RequestItem>,
+    pub(crate) summary: RequestSummary,
     /// How well it is known which request was in which engine step.
     pub(crate) rung: Option<&'static str>,
     /// What could not be joined.
@@ -161,7 +164,9 @@ impl Analyses {
     /// Analyzes a document; takes as long as the capture is large, and no longer than it is waited
     /// for. Of a capture that does not fit in memory only the spans are looked at.
     pub(crate) fn of(document: &Document, cancel: &Cancel) -> Self {
-        until_cancelled(cancel, || Self::of_whole(document)).unwrap_or_default()
+        let mut found = until_cancelled(cancel, || Self::of_whole(document)).unwrap_or_default();
+        found.summary = RequestSummary::of(&found.requests);
+        found
     }
 
     fn of_whole(document: &Document) -> Self {

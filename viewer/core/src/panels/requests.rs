@@ -3,12 +3,9 @@
 use egui::{Rect, Sense, TextEdit, Ui, pos2, vec2};
 use egui_extras::{Column, TableBuilder};
 
-use crate::analysis::RequestItem;
+use crate::analysis::{Analyses, BARS, RequestItem, RequestSummary};
 use crate::state::{Command, RequestColumn, Session};
 use crate::timeline::{duration_text, moment_text};
-
-/// Bars of the histogram.
-const BARS: usize = 40;
 
 pub(super) fn requests_ui(ui: &mut Ui, session: &mut Session, commands: &mut Vec<Command>) {
     let Some(analyses) = session.analyses.clone() else {
@@ -24,8 +21,8 @@ pub(super) fn requests_ui(ui: &mut Ui, session: &mut Session, commands: &mut Vec
     if analyses.verdict.is_none() {
         notes_ui(ui, &analyses.notes);
     }
-    percentiles_ui(ui, &analyses.requests, commands);
-    histogram_ui(ui, session, &analyses.requests, commands);
+    percentiles_ui(ui, &analyses.summary, commands);
+    histogram_ui(ui, session, &analyses.summary, commands);
     ui.horizontal(|ui| {
         let mut filter = session.requests.filter.clone();
         let field =
@@ -42,7 +39,7 @@ pub(super) fn requests_ui(ui: &mut Ui, session: &mut Session, commands: &mut Vec
             commands.push(Command::BrushRequests(None));
         }
     });
-    table_ui(ui, session, &analyses.requests, commands);
+    table_ui(ui, session, &analyses, commands);
     session.shown_request = session.requests.selected;
 }
 
@@ -54,29 +51,17 @@ fn notes_ui(ui: &mut Ui, notes: &[String]) {
     }
 }
 
-fn sorted_lengths(requests: &[RequestItem]) -> Vec<u64> {
-    let mut lengths: Vec<u64> = requests.iter().map(|request| request.range.len_ns()).collect();
-    lengths.sort_unstable();
-    lengths
-}
-
-fn percentiles_ui(ui: &mut Ui, requests: &[RequestItem], commands: &mut Vec<Command>) {
-    let lengths = sorted_lengths(requests);
+fn percentiles_ui(ui: &mut Ui, summary: &RequestSummary, commands: &mut Vec<Command>) {
+    let longest = summary.durations.longest_ns;
     ui.horizontal_wrapped(|ui| {
-        for (name, share) in
-            [("p50", 0.50), ("p90", 0.90), ("p95", 0.95), ("p99", 0.99), ("max", 1.0)]
-        {
-            // Nearest rank.
-            let rank = ((share * lengths.len() as f64).ceil() as usize).max(1) - 1;
-            let Some(length) = lengths.get(rank).copied() else { continue };
-            let longest = lengths.last().copied().unwrap_or(u64::MAX);
+        for (name, length) in &summary.percentiles {
             if ui
                 // Its parts stay on one line.
-                .link(format!("{name} {}", duration_text(length)).replace(' ', "\u{a0}"))
+                .link(format!("{name} {}", duration_text(*length)).replace(' ', "\u{a0}"))
                 .on_hover_text("Show only the requests that took at least so long")
                 .clicked()
             {
-                commands.push(Command::BrushRequests(Some((length, longest))));
+                commands.push(Command::BrushRequests(Some((*length, longest))));
             }
         }
     });
@@ -85,21 +70,11 @@ fn percentiles_ui(ui: &mut Ui, requests: &[RequestItem], commands: &mut Vec<Comm
 fn histogram_ui(
     ui: &mut Ui,
     session: &mut Session,
-    requests: &[RequestItem],
+    summary: &RequestSummary,
     commands: &mut Vec<Command>,
 ) {
-    let lengths = sorted_lengths(requests);
-    let (Some(low), Some(high)) = (lengths.first().copied(), lengths.last().copied()) else {
-        return;
-    };
-    let (low_log, high_log) = ((low.max(1) as f64).ln(), (high.max(2) as f64).ln());
-    let span = (high_log - low_log).max(1e-9);
-    let mut bars = [0_u32; BARS];
-    for length in &lengths {
-        let at = ((*length).max(1) as f64).ln() - low_log;
-        let bar = ((at / span * BARS as f64) as usize).min(BARS - 1);
-        bars[bar] += 1;
-    }
+    let durations = &summary.durations;
+    let bars = &durations.bars;
     let size = vec2(ui.available_width(), 44.0);
     let (rect, response) = ui.allocate_exact_size(size, Sense::click_and_drag());
     response.widget_info(|| {
@@ -109,10 +84,8 @@ fn histogram_ui(
     painter.rect_filled(rect, 2.0, ui.visuals().faint_bg_color);
     let most = bars.iter().copied().max().unwrap_or(1).max(1) as f32;
     let width = rect.width() / BARS as f32;
-    let length_at = |x: f32| {
-        let fraction = f64::from(((x - rect.left()) / rect.width()).clamp(0.0, 1.0));
-        (low_log + fraction * span).exp().round() as u64
-    };
+    let length_at =
+        |x: f32| durations.at(f64::from(((x - rect.left()) / rect.width()).clamp(0.0, 1.0)));
     for (at, count) in bars.iter().enumerate().filter(|(_, count)| **count > 0) {
         let left = rect.left() + at as f32 * width;
         let height = (rect.height() - 4.0) * (*count as f32 / most).sqrt();
@@ -141,31 +114,33 @@ fn histogram_ui(
     }
     response.on_hover_text(format!(
         "{} to {}; drag to choose",
-        duration_text(low),
-        duration_text(high)
+        duration_text(durations.shortest_ns),
+        duration_text(durations.longest_ns)
     ));
 }
 
-fn table_ui(ui: &mut Ui, session: &Session, requests: &[RequestItem], commands: &mut Vec<Command>) {
+fn table_ui(ui: &mut Ui, session: &Session, analyses: &Analyses, commands: &mut Vec<Command>) {
+    let (requests, summary) = (&analyses.requests, &analyses.summary);
     let list = &session.requests;
     let origin = session.document.bounds().start_ns();
-    let has = |f: fn(&RequestItem) -> bool| requests.iter().any(f);
     let mut columns = vec![(RequestColumn::Request, "request"), (RequestColumn::Duration, "took")];
-    if has(|request| request.ttft_ns.is_some()) {
+    if summary.has_ttft {
         columns.push((RequestColumn::Ttft, "ttft"));
     }
-    if has(|request| request.queue_ns.is_some()) {
+    if summary.has_queue {
         columns.push((RequestColumn::Queue, "queue"));
     }
-    if has(|request| request.gpu_ns.is_some()) {
+    if summary.has_gpu {
         columns.push((RequestColumn::Gpu, "on GPU"));
     }
-    if has(|request| request.tpot_ns.is_some()) {
+    if summary.has_tpot {
         columns.push((RequestColumn::Tpot, "tpot"));
     }
     columns.push((RequestColumn::Start, "start"));
-    let selected = list.selected.and_then(|of| list.order.iter().position(|at| *at == of));
+    // Looked for only when it changes: the list may be long.
     let is_new = session.shown_request != list.selected;
+    let selected = list.selected.filter(|_| is_new);
+    let selected = selected.and_then(|of| list.order.iter().position(|at| *at == of));
     egui::ScrollArea::horizontal().id_salt("requests").show(ui, |ui| {
         let mut table = TableBuilder::new(ui)
             .striped(true)
@@ -173,7 +148,7 @@ fn table_ui(ui: &mut Ui, session: &Session, requests: &[RequestItem], commands: 
             .sense(Sense::click())
             .column(Column::initial(84.0).at_least(50.0).clip(true).resizable(true))
             .columns(Column::initial(56.0).clip(true), columns.len() - 1);
-        if let Some(at) = selected.filter(|_| is_new) {
+        if let Some(at) = selected {
             table = table.scroll_to_row(at, None);
         }
         table

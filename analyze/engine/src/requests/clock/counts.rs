@@ -8,6 +8,7 @@ use super::{
     Apart, ClockEvidence, FEWEST, NEAR_NS, STAMP_NS, TOLD, densest, near_offsets, offsets, sample,
     search,
 };
+use underspan_model::give_up_if_cancelled;
 
 /// Counts of steps and spans differ by no more than this share on clocks that agree.
 const AGREES: f64 = 0.15;
@@ -46,6 +47,7 @@ impl Counts {
             .collect();
         let (mut starts, mut ends) = (Vec::new(), Vec::new());
         for request in found {
+            give_up_if_cancelled();
             let facts = &request.facts;
             let (Some(ttft), Some(prefill)) = (facts.ttft_ns, facts.prefill_ns) else { continue };
             let first = request.serving.start().as_ns().saturating_add(ttft);

@@ -5,6 +5,7 @@ use super::super::engine_time::EngineTime;
 use super::super::request::Membership;
 use super::super::tokens::making_steps;
 use super::{Apart, ClockEvidence, FEWEST, NEAR_NS, STAMP_NS, TOLD, densest};
+use underspan_model::give_up_if_cancelled;
 
 /// Share of the requests, in percent, whose bounds may be broken: an id used twice, a span that an
 /// engine ended late.
@@ -21,6 +22,7 @@ pub(super) fn apart(
 ) -> Option<Apart> {
     let (mut least, mut most, mut told) = (Vec::new(), Vec::new(), Vec::new());
     for (request, memberships) in found.iter().zip(exact) {
+        give_up_if_cancelled();
         let Some(first) = memberships.first().filter(|_| request.span().is_some()) else {
             continue;
         };

@@ -18,6 +18,7 @@ use super::engine_time::EngineTime;
 use super::request::Membership;
 use crate::StepLabel;
 use counts::Counts;
+use underspan_model::give_up_if_cancelled;
 
 /// Two clocks of one machine, both read by programs: reading and storing them takes this long.
 const READING_NS: u64 = 1_000;
@@ -175,6 +176,7 @@ fn stated(timeline: &Timeline) -> Option<u64> {
     let spans = timeline.spans.time_bounds();
     let mut uncertainty = READING_NS;
     for anchor in anchors.iter() {
+        give_up_if_cancelled();
         if anchor.realtime_ns == NONE_I64 || anchor.monotonic_ns == NONE_I64 {
             continue;
         }
@@ -277,6 +279,7 @@ fn search(cost: impl Fn(i64) -> f64) -> (i64, f64) {
     let mut best = (0, cost(0));
     for at in 1..=FARTHEST_NS / GRID_NS {
         for offset in [at * GRID_NS, -at * GRID_NS] {
+            give_up_if_cancelled();
             let found = cost(offset);
             if found < best.1 {
                 best = (offset, found);
