@@ -26,8 +26,8 @@ static LAYOUTS: LayoutTable = LayoutTable::new();
 static WRITER: OnceLock<Thread> = OnceLock::new();
 static CALLBACK_NS: AtomicU64 = AtomicU64::new(0);
 static N_CALLBACKS: AtomicU64 = AtomicU64::new(0);
-/// Callbacks by the number of bits of their nanoseconds.
-static BY_BITS: [AtomicU64; 40] = [const { AtomicU64::new(0) }; 40];
+/// Callbacks by the bucket of their nanoseconds.
+static BY_BUCKET: [AtomicU64; 256] = [const { AtomicU64::new(0) }; 256];
 static MODULE_EPOCH: AtomicU64 = AtomicU64::new(0);
 static IS_DEAD: AtomicBool = AtomicBool::new(false);
 
@@ -85,8 +85,8 @@ fn charge(start_ns: i64) {
     let spent = monotonic_ns().saturating_sub(start_ns).max(0);
     CALLBACK_NS.fetch_add(spent as u64, Ordering::Relaxed);
     N_CALLBACKS.fetch_add(1, Ordering::Relaxed);
-    let bits = (u64::BITS - (spent as u64).leading_zeros()) as usize;
-    BY_BITS[bits.min(BY_BITS.len() - 1)].fetch_add(1, Ordering::Relaxed);
+    let bucket = bucket_of(spent as u64).min(BY_BUCKET.len() - 1);
+    BY_BUCKET[bucket].fetch_add(1, Ordering::Relaxed);
 }
 
 /// Time spent in buffer callbacks, in nanoseconds, and how many there were.
@@ -94,16 +94,28 @@ pub(crate) fn callback_cost() -> (u64, u64) {
     (CALLBACK_NS.load(Ordering::Relaxed), N_CALLBACKS.load(Ordering::Relaxed))
 }
 
-/// A time that 99 of 100 buffer callbacks stay below, rounded up to a power of two; 0 when there
-/// were none.
+/// Eight buckets for each power of two.
+fn bucket_of(ns: u64) -> usize {
+    let shift = (u64::BITS - ns.leading_zeros()).saturating_sub(4);
+    (shift * 8) as usize + (ns >> shift) as usize
+}
+
+/// The least time above those of a bucket.
+fn end_of_bucket(bucket: usize) -> u64 {
+    let shift = (bucket / 8).saturating_sub(1);
+    (bucket as u64 - shift as u64 * 8 + 1) << shift
+}
+
+/// A time that 99 of 100 buffer callbacks stay below, at most an eighth too long; 0 when there were
+/// none.
 pub(crate) fn callback_p99_ns() -> u64 {
-    let counts: Vec<u64> = BY_BITS.iter().map(|count| count.load(Ordering::Relaxed)).collect();
+    let counts: Vec<u64> = BY_BUCKET.iter().map(|count| count.load(Ordering::Relaxed)).collect();
     let total: u64 = counts.iter().sum();
     let mut below = 0;
-    for (bits, count) in counts.iter().enumerate() {
+    for (bucket, count) in counts.iter().enumerate() {
         below += count;
         if total > 0 && below * 100 >= total * 99 {
-            return 1 << bits;
+            return end_of_bucket(bucket);
         }
     }
     0
@@ -128,4 +140,19 @@ pub(crate) fn is_dead() -> bool {
 /// Makes every entry do nothing from now on.
 pub(crate) fn die() {
     IS_DEAD.store(true, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_below_the_end_of_their_bucket_and_not_far() {
+        for ns in (0..5_000).chain([65_535, 65_536, 1_000_000, 12_345_678]) {
+            let end = end_of_bucket(bucket_of(ns));
+            assert!(ns < end && end <= ns + ns / 8 + 1, "{ns}: {end}");
+        }
+        let buckets: Vec<usize> = (0..5_000).map(bucket_of).collect();
+        assert!(buckets.windows(2).all(|pair| pair[1] - pair[0] <= 1));
+    }
 }
