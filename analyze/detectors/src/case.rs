@@ -13,6 +13,7 @@ use crate::coverage::Coverage;
 use crate::replay::{Misfit, NO_LANE, NO_RUN, Removal, Run, Schedule, Served, replay};
 use crate::same_kernels::SameKernels;
 use crate::settings::Settings;
+use crate::shared_device::{spread, waits_for_others};
 use crate::statistics::percentile_of;
 use crate::step_facts::{StepFacts, add_lags, step_facts};
 use crate::telemetry::Telemetry;
@@ -63,6 +64,8 @@ pub struct Case<'a> {
     pub latencies: Vec<u64>,
     /// The server to run again, when it can be modelled.
     server: Option<Server>,
+    /// Which part of the time that runs of several lanes overlap they wait for each other's kernels.
+    waits_for_others: f64,
     /// Prompt tokens and decoding requests of each step.
     contents: Vec<Content>,
     /// Which of it the trace of the device covers.
@@ -94,11 +97,15 @@ impl<'a> Case<'a> {
             schedule,
             latencies,
             server: None,
+            waits_for_others: 1.0,
             contents: Vec::new(),
             coverage: Coverage::of(timeline, requests),
             baseline: None,
             same_kernels: None,
         };
+        if case.n_lanes() > 1 && kind != ServerKind::Continuous {
+            case.waits_for_others = waits_for_others(&case.schedule, analysis);
+        }
         case.contents = contents_of(case.kind, requests, &case.facts);
         case.server = match case.kind {
             ServerKind::Continuous => Continuous::of(&case).map(Server::Continuous),
@@ -132,7 +139,11 @@ impl<'a> Case<'a> {
         }
         let spread: Vec<Removal> = match self.n_lanes() {
             ..2 => Vec::new(),
-            _ => removals.iter().map(|removal| spread(&self.schedule, removal)).collect(),
+            _ => {
+                let spread =
+                    |removal: &&Removal| spread(&self.schedule, removal, self.waits_for_others);
+                removals.iter().map(spread).collect()
+            }
         };
         let spread: Vec<&Removal> = spread.iter().collect();
         let removals = if spread.is_empty() { removals } else { &spread };
@@ -354,34 +365,6 @@ fn ready_ns(request: &Request, done_ns: Option<i64>) -> i64 {
     let queued = request.stages.iter().find(|stage| is_in(stage) && is_after(stage));
     let ready = queued.map_or(request.serving.start(), |stage| stage.interval.start());
     ready.as_ns()
-}
-
-/// What a removal takes out of each run with what it takes out of the runs of other lanes at the
-/// same time: they share the device, so that work of one makes the others wait.
-fn spread(schedule: &Schedule, removal: &Removal) -> Removal {
-    let mut spread = removal.clone();
-    if !removal.is_device || removal.run_ns.is_empty() {
-        return spread;
-    }
-    let runs = &schedule.runs;
-    let longest = runs.iter().map(|run| run.end_ns - run.start_ns).max().unwrap_or(0);
-    for (at, run) in runs.iter().enumerate() {
-        let first = runs.partition_point(|other| other.start_ns < run.start_ns - longest);
-        for (of, other) in runs.iter().enumerate().skip(first) {
-            if other.start_ns >= run.end_ns {
-                break;
-            }
-            let both = run.end_ns.min(other.end_ns) - run.start_ns.max(other.start_ns);
-            let length = (other.end_ns - other.start_ns).max(1);
-            if both > 0 && other.lane != run.lane {
-                let out = removal.run_ns.get(of).copied().unwrap_or(0);
-                let own = spread.run_ns.get_mut(at);
-                let more = (out as f64 * both as f64 / length as f64) as u64;
-                own.into_iter().for_each(|own| *own = own.saturating_add(more));
-            }
-        }
-    }
-    spread
 }
 
 /// When each run's lane stood idle before it although requests were in its batch all the time:

@@ -24,6 +24,7 @@ mod same_kernels;
 mod sampling;
 mod settings;
 mod shapley;
+mod shared_device;
 mod statistics;
 mod step_facts;
 mod step_model;
