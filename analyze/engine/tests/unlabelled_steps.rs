@@ -89,3 +89,47 @@ fn ranks_that_compute_together_run_the_same_steps() {
     let other = Rank { n_waits: 1, reads_back: false, ..together };
     assert_eq!(steps_of(&[together, other]), 3 * N as usize, "not as many steps");
 }
+
+/// A launch of `ns` on the device and the wait for it, by a thread on a stream of its own.
+fn work(trace: &mut TraceBuilder, thread: i64, start: i64, ns: i64, id: &mut u32) {
+    *id += 1;
+    trace.thread(thread).stream(0, thread as u64);
+    trace.api_call("cudaLaunchKernel", start..start + 5 * US, *id);
+    trace.kernel("gemm", start + 8 * US..start + ns, *id);
+    trace.api_call("cudaLaunchKernel", start + 5 * US..start + 10 * US, *id + 1_000);
+    trace.kernel("gemm", start + ns..start + ns + US, *id + 1_000);
+    trace.api_call("cudaStreamSynchronize", start + 10 * US..start + ns + 10 * US, *id + 2_000);
+}
+
+/// Lengths of the steps of two threads, the second of which begins `apart` after the first.
+fn two_threads(apart: i64) -> Vec<u64> {
+    let mut trace = TraceBuilder::new();
+    trace.timeline_mut().info.clock = ClockDomain::Realtime;
+    trace.process(1);
+    let mut id = 0;
+    for at in 0..N {
+        work(&mut trace, 1, at * 5 * MS, MS, &mut id);
+        work(&mut trace, 2, at * 5 * MS + apart, MS, &mut id);
+    }
+    trace.timeline_mut().spans.push(Span {
+        start_ns: -MS,
+        duration_ns: (N * 5 * MS + 2 * MS) as u64,
+        trace_id_low: 1,
+        span_id: 1,
+        kind: SpanKind::Server.code(),
+        ..Span::default()
+    });
+    let timeline = trace.build();
+    let analysis = Analysis::of(&timeline, &AnalysisOptions::default());
+    let requests = Requests::of(&timeline, &analysis, &RequestOptions::default());
+    requests.steps.iter().map(|step| step.window.duration().as_ns()).collect()
+}
+
+#[test]
+fn threads_that_work_at_once_each_take_their_whole_time() {
+    for apart in [2 * MS, 300 * US] {
+        let lengths = two_threads(apart);
+        assert_eq!(lengths.len(), 2 * N as usize);
+        assert!(lengths.iter().all(|ns| *ns >= MS as u64), "{apart} apart: {lengths:?}");
+    }
+}

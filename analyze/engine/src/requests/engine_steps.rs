@@ -16,6 +16,8 @@ use underspan_model::give_up_if_cancelled;
 const SAME_STEP_NS: i64 = 2_000_000;
 /// Most members that room is made for before they are seen.
 const NAMED_AT_ONCE: u64 = 256;
+/// Least share of steps that begin beside one of another thread for these to be workers.
+const BESIDE_MIN: f64 = 0.05;
 /// Ranks agree on this share of their steps.
 const RANKS_AGREE: f64 = 0.8;
 
@@ -130,9 +132,30 @@ impl EngineSteps {
 }
 
 impl Engine {
+    /// Whether steps that only device work tells of are those of several threads at the same time.
+    fn has_workers(&self, steps: &[EngineStep]) -> bool {
+        let of = |at: &u32| &steps[*at as usize];
+        let mut n_beside = 0;
+        let mut before: Option<&EngineStep> = None;
+        for step in self.steps.iter().map(of) {
+            if step.label.dialect != StepDialect::DeviceWork {
+                return false;
+            }
+            let is_beside = before.is_some_and(|before| {
+                before.thread != step.thread && step.host.start() < before.host.end()
+            });
+            n_beside += usize::from(is_beside);
+            if before.is_none_or(|before| before.host.end() < step.host.end()) {
+                before = Some(step);
+            }
+        }
+        n_beside as f64 >= BESIDE_MIN * self.steps.len() as f64
+    }
+
     fn measure(&mut self, steps: &[EngineStep]) {
         let of = |at: &u32| &steps[*at as usize];
-        self.is_concurrent = self.steps.iter().all(|at| of(at).kind == StepKind::Batch);
+        self.is_concurrent =
+            self.steps.iter().all(|at| of(at).kind == StepKind::Batch) || self.has_workers(steps);
         let mut edges: Vec<(TimestampNs, i32)> = Vec::new();
         for at in &self.steps {
             edges.push((of(at).host.start(), 1));
