@@ -151,12 +151,7 @@ impl Quality {
                 percent(share)
             ));
         }
-        if let Some((n_covered, n)) = case.coverage.share() {
-            self.caveats.push(format!(
-                "the trace of the device covers {n_covered} of {n} requests: what steps show of them \
-                 is carried over to others of the same latency"
-            ));
-        }
+        self.caveats.extend(case.coverage.caveat());
         let slow = case.slow();
         let sum = |of: &dyn Fn(&Request) -> u64| -> u64 {
             slow.iter().map(|at| of(&case.requests.requests[*at])).sum()

@@ -59,7 +59,7 @@ impl Detector for OutsideServing {
         let mut before_ns = vec![0; requests.len()];
         let mut after_ns = vec![0; requests.len()];
         for (at, request) in requests.iter().enumerate() {
-            let (before, after) = around(request, case.coverage.has_request(at));
+            let (before, after) = around_of(request, case.coverage.has_request(at));
             let beyond = |ns: u64, natural: u64| {
                 let beyond = ns.saturating_sub(natural);
                 if beyond < least { 0 } else { beyond }
@@ -121,7 +121,7 @@ impl Detector for OutsideServing {
 
 /// Time of a request before it was queued and after its last work; what the server did in it is
 /// only known where the trace covers it, or its span tells of its stages.
-fn around(request: &Request, is_covered: bool) -> (u64, u64) {
+fn around_of(request: &Request, is_covered: bool) -> (u64, u64) {
     let is_around = |stage: &Stage| {
         matches!(stage.kind, StageKind::Outside | StageKind::Frontend | StageKind::Post)
     };
@@ -159,9 +159,12 @@ impl Natural {
     fn of(case: &Case<'_>) -> Self {
         let of = |case: &Case<'_>, percent: u32| {
             let all = case.requests.requests.iter().enumerate();
-            let covered = all.filter(|(at, _)| case.coverage.has_request(*at));
-            let around: Vec<(u64, u64)> =
-                covered.map(|(_, request)| around(request, true)).collect();
+            let covered = all.clone().filter(|(at, _)| case.coverage.has_request(*at));
+            let mut around: Vec<(u64, u64)> =
+                covered.map(|(_, request)| around_of(request, true)).collect();
+            if around.is_empty() {
+                around = all.map(|(_, request)| around_of(request, false)).collect();
+            }
             let before: Vec<u64> = around.iter().map(|(before, _)| *before).collect();
             let after: Vec<u64> = around.iter().map(|(_, after)| *after).collect();
             (percentile_of(&before, percent), percentile_of(&after, percent))
