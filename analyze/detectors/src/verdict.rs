@@ -322,7 +322,8 @@ impl Verdict {
             self.kind = VerdictKind::Inconclusive;
             return;
         }
-        if self.kernel_share < MODEL_SHARE {
+        // What few requests were as a whole is not what the slow ones were.
+        if self.kernel_share < MODEL_SHARE || case.coverage.is_of_parts() {
             return;
         }
         if let Some((kind, share)) = largest_other(case) {

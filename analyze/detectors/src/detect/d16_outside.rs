@@ -125,7 +125,10 @@ fn around_of(request: &Request, is_covered: bool) -> (u64, u64) {
     let is_around = |stage: &Stage| {
         matches!(stage.kind, StageKind::Outside | StageKind::Frontend | StageKind::Post)
     };
-    let is_covered = is_covered || !request.stages.iter().all(is_around);
+    // Of one that began before the trace or ended after it, the first step that is known is not the
+    // first.
+    let is_told = request.steps.is_empty() && !request.stages.iter().all(is_around);
+    let is_covered = is_covered || is_told;
     let mut sums = (0, 0);
     let mut was_in = false;
     for stage in &request.stages {
