@@ -161,12 +161,12 @@ struct Natural {
 impl Natural {
     fn of(case: &Case<'_>) -> Self {
         let of = |case: &Case<'_>, percent: u32| {
-            let all = case.requests.requests.iter().enumerate();
-            let covered = all.clone().filter(|(at, _)| case.coverage.has_request(*at));
+            let requests = &case.requests.requests;
+            let covered = (0..requests.len()).filter(|at| case.coverage.has_request(*at));
             let mut around: Vec<(u64, u64)> =
-                covered.map(|(_, request)| around_of(request, true)).collect();
+                covered.map(|at| around_of(&requests[at], true)).collect();
             if around.is_empty() {
-                around = all.map(|(_, request)| around_of(request, false)).collect();
+                around = requests.iter().map(|request| around_of(request, false)).collect();
             }
             let before: Vec<u64> = around.iter().map(|(before, _)| *before).collect();
             let after: Vec<u64> = around.iter().map(|(_, after)| *after).collect();
