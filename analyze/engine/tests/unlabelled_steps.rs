@@ -57,7 +57,12 @@ fn steps_of(ranks: &[Rank]) -> usize {
     for rank in 0..ranks.len() {
         t.dimensions.processes.rank[rank] = rank as u32;
     }
-    t.spans.push(Span {
+    serving(trace).steps.len()
+}
+
+/// The requests of a trace that was made while one request was served.
+fn serving(mut trace: TraceBuilder) -> Requests {
+    trace.timeline_mut().spans.push(Span {
         start_ns: -MS,
         duration_ns: (N * 5 * MS + 2 * MS) as u64,
         trace_id_low: 1,
@@ -67,7 +72,7 @@ fn steps_of(ranks: &[Rank]) -> usize {
     });
     let timeline = trace.build();
     let analysis = Analysis::of(&timeline, &AnalysisOptions::default());
-    Requests::of(&timeline, &analysis, &RequestOptions::default()).steps.len()
+    Requests::of(&timeline, &analysis, &RequestOptions::default())
 }
 
 const PLAIN: Rank = Rank { n_waits: 0, reads_back: true, has_collectives: false };
@@ -111,17 +116,7 @@ fn two_threads(apart: i64) -> Vec<u64> {
         work(&mut trace, 1, at * 5 * MS, MS, &mut id);
         work(&mut trace, 2, at * 5 * MS + apart, MS, &mut id);
     }
-    trace.timeline_mut().spans.push(Span {
-        start_ns: -MS,
-        duration_ns: (N * 5 * MS + 2 * MS) as u64,
-        trace_id_low: 1,
-        span_id: 1,
-        kind: SpanKind::Server.code(),
-        ..Span::default()
-    });
-    let timeline = trace.build();
-    let analysis = Analysis::of(&timeline, &AnalysisOptions::default());
-    let requests = Requests::of(&timeline, &analysis, &RequestOptions::default());
+    let requests = serving(trace);
     requests.steps.iter().map(|step| step.window.duration().as_ns()).collect()
 }
 

@@ -17,6 +17,7 @@ use underspan_model::tables::Phase;
 pub(crate) use content::{computed_tokens, computes_prompts_apart, prompt_scale, waiting_members};
 use content::{kv_tokens, limit_of, prompts_of, work_since};
 use lane::{Job, Lane, Observed, Rules};
+pub(crate) use room::FULL;
 use room::Room;
 
 use crate::Case;

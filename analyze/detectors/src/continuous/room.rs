@@ -14,7 +14,7 @@ use underspan_model::give_up_if_cancelled;
 const STEPS_MIN: usize = 8;
 const SHARE_MIN: f64 = 0.02;
 /// A batch counts as full from this share of its limit on.
-const FULL: f64 = 0.95;
+pub(crate) const FULL: f64 = 0.95;
 /// Fewest requests that come in after a wait, and least share of them that do so as another
 /// leaves.
 const COME_MIN: usize = 8;

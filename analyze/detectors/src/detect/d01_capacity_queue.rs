@@ -1,5 +1,6 @@
 //! D1: requests wait because everything is busy.
 
+use crate::continuous::FULL;
 use crate::detector::{Detection, Detector, Finding, Grade, Layer, Setting};
 use crate::measure::{p95_share, percent, ratio, requests_of, spans_of, time, total};
 use crate::replay::Removal;
@@ -17,8 +18,6 @@ const NATURAL_USE: f64 = 0.30;
 const WAIT_MIN: f64 = 0.20;
 /// Least share of the 95th percentile.
 const SHARE_MIN: f64 = 0.08;
-/// A batch counts as full from this share of its limit on.
-const FULL: f64 = 0.95;
 
 const MORE_CAPACITY: &str = "Add capacity: another replica takes load off; more slots help only while \
                              the device has room for a larger batch.";
