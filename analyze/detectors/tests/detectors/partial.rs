@@ -4,7 +4,7 @@ use crate::hand_made::engine::{Content, asked};
 use crate::hand_made::{
     MS, N, NARROW, Server, US, Work, assert_counterfactual, assert_told_apart, p95_of, with_case,
 };
-use underspan_detectors::{Detection, Removal, detector};
+use underspan_detectors::{Detection, Layer, Removal, Verdict, VerdictKind, detector};
 use underspan_model::tables::MemoryKind;
 
 /// Between two bursts of five requests.
@@ -81,4 +81,36 @@ fn unlabelled(long: u32) -> Server {
 fn long_prompts_are_seen_by_their_rows_where_no_step_is_labelled() {
     assert_told_apart("D3", unlabelled(7_000), unlabelled(120));
     assert_counterfactual("D3", unlabelled(7_000), unlabelled(120));
+}
+
+const CONVERSION: &str = "void vllm::awq::dequantize_weights<8>(int*, __half*)";
+
+/// Answers that take half a second each, a third of it for conversions, and a trace of a tenth of a
+/// second.
+fn longer_than_the_trace() -> Server {
+    let mut all = asked(3 * N, 25 * MS, |at| 100 + (at * 7 % 30) as u32);
+    for (at, request) in all.iter_mut().enumerate() {
+        request.answer = 300 + at as u32 * 37 % 100;
+    }
+    let converting = |work: &mut Work<'_>, content: &Content| {
+        let rows = content.prompt_tokens + content.n_decodes;
+        work.blocks("void vllm::rotary_embedding_kernel<c10::BFloat16, true>", rows as u32, 5 * US);
+        work.kernel(NARROW, MS).kernel(CONVERSION, 500 * US).sample_tokens();
+    };
+    Server::continuous(&all, converting).unlabelled().traced(2_000 * MS..2_100 * MS)
+}
+
+#[test]
+fn parts_of_requests_tell_what_the_whole_of_them_lost() {
+    with_case(longer_than_the_trace(), |case| {
+        let found = detector("D5").expect("a detector").detect(case);
+        let Detection::Found(finding) = found else { panic!("{found:?}") };
+        let (p95, without) = (case.percentile(95), p95_of(case.without(&[&finding.removal])));
+        let left = without as f64 / p95 as f64;
+        assert!((left - 2.0 / 3.0).abs() < 0.05, "{left}");
+        // What they did before the trace began and after it ended is not known.
+        let around = detector("D16").expect("a detector").detect(case);
+        assert!(matches!(around, Detection::Clear(_)), "{around:?}");
+        assert_ne!(Verdict::of(case).kind, VerdictKind::Layer(Layer::Model));
+    });
 }
