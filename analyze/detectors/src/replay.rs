@@ -341,6 +341,17 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    #[test]
+    fn a_run_is_near_what_was_observed_in_latencies_and_in_steps() {
+        let near = |latency, steps| Misfit { latency, steps }.is_small();
+        assert!(near(0.0, 0.0) && near(0.05, 0.10));
+        assert!(!near(0.06, 0.0) && !near(0.0, 0.11));
+        assert_eq!(
+            [length_error(90.0, 100.0), length_error(150.0, 100.0)].map(|e| (e * 10.0).round()),
+            [1.0, 5.0]
+        );
+    }
+
     /// A server that takes one request at a time, 10 ns each, requests 8 ns apart.
     fn one_at_a_time(n: i64) -> Schedule {
         let mut schedule = Schedule::default();

@@ -5,6 +5,8 @@ use crate::hand_made::{
     MS, N, NARROW, Server, US, Work, assert_counterfactual, assert_told_apart, p95_of, with_case,
 };
 use underspan_detectors::{Detection, Layer, Removal, Verdict, VerdictKind, detector};
+use underspan_engine::{Request, StageKind};
+use underspan_model::span_facts;
 use underspan_model::tables::MemoryKind;
 
 /// Between two bursts of five requests.
@@ -112,5 +114,23 @@ fn parts_of_requests_tell_what_the_whole_of_them_lost() {
         let around = detector("D16").expect("a detector").detect(case);
         assert!(matches!(around, Detection::Clear(_)), "{around:?}");
         assert_ne!(Verdict::of(case).kind, VerdictKind::Layer(Layer::Model));
+    });
+}
+
+#[test]
+fn the_first_step_in_a_trace_is_not_the_first_of_a_request_that_ran_before() {
+    let mut server = longer_than_the_trace();
+    // Spans that say how much was answered, and not when.
+    let timeline = server.timeline_mut();
+    let when = [span_facts::QUEUE_NS, span_facts::TTFT_NS].map(|key| timeline.strings.intern(key));
+    let rows = std::mem::take(&mut timeline.span_attributes);
+    let others = rows.iter().filter(|row| when.iter().all(|key| key.raw() != row.key));
+    others.for_each(|row| timeline.span_attributes.push(row));
+    with_case(server, |case| {
+        let has_begun =
+            |request: &Request| request.of_stage(StageKind::Frontend).as_ns() > MS as u64;
+        assert!(case.requests.requests.iter().any(has_begun), "some seem to have waited in front");
+        let around = detector("D16").expect("a detector").detect(case);
+        assert!(matches!(around, Detection::Clear(_)), "{around:?}");
     });
 }
