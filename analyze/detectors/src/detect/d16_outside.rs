@@ -122,16 +122,20 @@ impl Detector for OutsideServing {
 /// Time of a request before it was queued and after its last work; what the server did in it is
 /// only known where the trace covers it, or its span tells of its stages.
 fn around_of(request: &Request, is_covered: bool) -> (u64, u64) {
+    around(&request.stages, !request.steps.is_empty(), is_covered)
+}
+
+fn around(stages: &[Stage], has_steps: bool, is_covered: bool) -> (u64, u64) {
     let is_around = |stage: &Stage| {
         matches!(stage.kind, StageKind::Outside | StageKind::Frontend | StageKind::Post)
     };
     // Of one that began before the trace or ended after it, the first step that is known is not the
     // first.
-    let is_told = request.steps.is_empty() && !request.stages.iter().all(is_around);
+    let is_told = !has_steps && !stages.iter().all(is_around);
     let is_covered = is_covered || is_told;
     let mut sums = (0, 0);
     let mut was_in = false;
-    for stage in &request.stages {
+    for stage in stages {
         let ns = stage.interval.duration().as_ns();
         match stage.kind {
             StageKind::Frontend | StageKind::Post if !is_covered => was_in = true,
@@ -221,4 +225,32 @@ fn changed_route(case: &Case<'_>, sums: &[u64]) -> Option<String> {
             )
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use underspan_model::{Interval, TimestampNs};
+
+    #[test]
+    fn what_lies_between_a_span_and_the_trace_is_not_the_frontends() {
+        let lengths = [
+            (StageKind::Outside, 10),
+            (StageKind::Frontend, 100),
+            (StageKind::Queue, 5),
+            (StageKind::Decode, 70),
+            (StageKind::Post, 50),
+        ];
+        let mut at = 0;
+        let stages = lengths.map(|(kind, ns)| {
+            let start = at;
+            at += ns;
+            let time = TimestampNs::from_ns;
+            Stage { kind, interval: Interval::new(time(start), time(at)) }
+        });
+        assert_eq!(around(&stages, true, true), (110, 50), "the trace covers it");
+        assert_eq!(around(&stages, false, false), (110, 50), "its span tells of its stages");
+        assert_eq!(around(&stages, true, false), (10, 0), "its first step is not known");
+        assert_eq!(around(&stages[..2], false, false), (10, 0), "nothing tells of its stages");
+    }
 }

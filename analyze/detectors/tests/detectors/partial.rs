@@ -5,8 +5,6 @@ use crate::hand_made::{
     MS, N, NARROW, Server, US, Work, assert_counterfactual, assert_told_apart, p95_of, with_case,
 };
 use underspan_detectors::{Detection, Layer, Removal, Verdict, VerdictKind, detector};
-use underspan_engine::{Request, StageKind};
-use underspan_model::span_facts;
 use underspan_model::tables::MemoryKind;
 
 /// Between two bursts of five requests.
@@ -87,9 +85,8 @@ fn long_prompts_are_seen_by_their_rows_where_no_step_is_labelled() {
 
 const CONVERSION: &str = "void vllm::awq::dequantize_weights<8>(int*, __half*)";
 
-/// Answers that take half a second each, a third of it for conversions, and a trace of a tenth of a
-/// second.
-fn longer_than_the_trace() -> Server {
+/// Answers that take half a second each, a third of it for conversions, and a trace of a part.
+fn long_answers(traced: std::ops::Range<i64>) -> Server {
     let mut all = asked(3 * N, 25 * MS, |at| 100 + (at * 7 % 30) as u32);
     for (at, request) in all.iter_mut().enumerate() {
         request.answer = 300 + at as u32 * 37 % 100;
@@ -99,12 +96,12 @@ fn longer_than_the_trace() -> Server {
         work.blocks("void vllm::rotary_embedding_kernel<c10::BFloat16, true>", rows as u32, 5 * US);
         work.kernel(NARROW, MS).kernel(CONVERSION, 500 * US).sample_tokens();
     };
-    Server::continuous(&all, converting).unlabelled().traced(2_000 * MS..2_100 * MS)
+    Server::continuous(&all, converting).unlabelled().traced(traced)
 }
 
 #[test]
 fn parts_of_requests_tell_what_the_whole_of_them_lost() {
-    with_case(longer_than_the_trace(), |case| {
+    with_case(long_answers(2_000 * MS..2_100 * MS), |case| {
         let found = detector("D5").expect("a detector").detect(case);
         let Detection::Found(finding) = found else { panic!("{found:?}") };
         let (p95, without) = (case.percentile(95), p95_of(case.without(&[&finding.removal])));
@@ -114,23 +111,5 @@ fn parts_of_requests_tell_what_the_whole_of_them_lost() {
         let around = detector("D16").expect("a detector").detect(case);
         assert!(matches!(around, Detection::Clear(_)), "{around:?}");
         assert_ne!(Verdict::of(case).kind, VerdictKind::Layer(Layer::Model));
-    });
-}
-
-#[test]
-fn the_first_step_in_a_trace_is_not_the_first_of_a_request_that_ran_before() {
-    let mut server = longer_than_the_trace();
-    // Spans that say how much was answered, and not when.
-    let timeline = server.timeline_mut();
-    let when = [span_facts::QUEUE_NS, span_facts::TTFT_NS].map(|key| timeline.strings.intern(key));
-    let rows = std::mem::take(&mut timeline.span_attributes);
-    let others = rows.iter().filter(|row| when.iter().all(|key| key.raw() != row.key));
-    others.for_each(|row| timeline.span_attributes.push(row));
-    with_case(server, |case| {
-        let has_begun =
-            |request: &Request| request.of_stage(StageKind::Frontend).as_ns() > MS as u64;
-        assert!(case.requests.requests.iter().any(has_begun), "some seem to have waited in front");
-        let around = detector("D16").expect("a detector").detect(case);
-        assert!(matches!(around, Detection::Clear(_)), "{around:?}");
     });
 }
