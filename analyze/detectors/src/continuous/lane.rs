@@ -102,9 +102,9 @@ impl Lane {
     ) {
         let sooner_ns = self.sooner_for_all(removals);
         let arrivals = self.arrivals(removals, sooner_ns);
-        let seen = self.arrivals(&[], 0);
         // The first step that was seen waited for its requests: it comes with them.
-        let sooner = seen.first().zip(arrivals.first()).map_or(0, |(seen, now)| seen.0 - now.0);
+        let seen = self.jobs.iter().map(|job| job.ready_ns).min();
+        let sooner = seen.zip(arrivals.first()).map_or(0, |(seen, now)| seen - now.0);
         let mut again = Again {
             lane: self,
             removals,

@@ -54,12 +54,13 @@ impl Continuous {
             budget: declared.max(most_tokens as f64),
             is_apart: computes_prompts_apart(case),
         };
-        let room = Room::of(case, rules);
+        let prompts = prompts_of(case);
+        let room = Room::of(case, rules, &prompts);
         rules.kv_tokens = kv_tokens(case).min(room.kv_tokens);
         rules.limit = limit_of(case, f64::from(largest), rules.kv_tokens);
         // Where no limit is declared, the largest batch may have been one.
         let full = rules.limit.min(f64::from(largest));
-        add_jobs(case, &mut lanes, Rules { limit: full, ..rules });
+        add_jobs(case, &mut lanes, Rules { limit: full, ..rules }, &prompts);
         lanes.iter_mut().for_each(|lane| lane.set_pace(&model, |step| case.step_ns(step) as f64));
         let n_requests = case.latencies.len();
         let mut server =
@@ -151,8 +152,7 @@ fn lanes_of(case: &Case<'_>) -> Vec<Lane> {
 }
 
 /// Gives each lane the requests that it served.
-fn add_jobs(case: &Case<'_>, lanes: &mut [Lane], rules: Rules) {
-    let prompts = prompts_of(case);
+fn add_jobs(case: &Case<'_>, lanes: &mut [Lane], rules: Rules, prompts: &[f64]) {
     let mut places = vec![0; case.schedule.runs.len()];
     for lane in lanes.iter() {
         lane.steps.iter().enumerate().for_each(|(at, seen)| places[seen.step as usize] = at);

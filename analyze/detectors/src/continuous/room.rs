@@ -4,7 +4,6 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::content::prompts_of;
 use super::lane::Rules;
 use crate::Case;
 use crate::replay::Schedule;
@@ -51,14 +50,14 @@ struct Seen {
 }
 
 impl Room {
-    /// Looks at a case; `rules` say what else limits a step.
-    pub(super) fn of(case: &Case<'_>, rules: Rules) -> Self {
+    /// Looks at a case; `rules` say what else limits a step, `prompts` how many tokens of each
+    /// request's prompt were computed.
+    pub(super) fn of(case: &Case<'_>, rules: Rules, prompts: &[f64]) -> Self {
         let n_steps = case.facts.len();
         let mut found = Self { is_held_back: vec![false; n_steps], kv_tokens: f64::INFINITY };
-        let prompts = prompts_of(case);
         let mut seen = Seen::default();
         for lane in 0..case.n_lanes() as u32 {
-            found.look_at_lane(case, lane, rules, &prompts, &mut seen);
+            found.look_at_lane(case, lane, rules, prompts, &mut seen);
         }
         let n_held_back = seen.refused.len();
         let is_much = n_held_back >= STEPS_MIN && n_held_back as f64 >= SHARE_MIN * n_steps as f64;
