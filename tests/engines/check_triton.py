@@ -11,8 +11,9 @@ import os
 import sys
 
 STAMPS = ("COMPUTE_START", "COMPUTE_INPUT_END", "COMPUTE_OUTPUT_START", "COMPUTE_END")
-# Wall-clock stamps are made from steady ones request by request.
-OTEL_TOLERANCE_NS = 1000
+# Each request puts its stamps on the wall clock by an offset of its own: the times between them
+# stay, the offset is off by as long as a thread is interrupted between readings of two clocks.
+OTEL_TOLERANCE_NS = 20_000_000
 
 
 def executions(folder):
@@ -63,18 +64,20 @@ def from_otlp(folder):
 
 
 def rebuild(computations, tolerance_ns):
-    """Computations of one model whose four stamps agree are one execution."""
+    """Computations of one model with the same times between their stamps are one execution, when
+    they began together."""
+    groups = collections.defaultdict(list)
+    for model, request, stamps in computations:
+        between = tuple(stamp - stamps[0] for stamp in stamps)
+        groups[model, between].append((stamps[0], request))
     found = collections.Counter()
-    batch = []
-    for computation in sorted(computations, key=lambda c: (c[0], c[2])) + [("", "", [0] * 4)]:
-        model, _, stamps = computation
-        if batch and (
-            model != batch[0][0]
-            or any(abs(a - b) > tolerance_ns for a, b in zip(stamps, batch[0][2]))
-        ):
-            found[batch[0][0], tuple(sorted(c[1] for c in batch))] += 1
-            batch = []
-        batch.append(computation)
+    for (model, _), starts in groups.items():
+        batch = []
+        for start, request in sorted(starts) + [(None, "")]:
+            if batch and (start is None or start - batch[0][0] > tolerance_ns):
+                found[model, tuple(sorted(name for _, name in batch))] += 1
+                batch = []
+            batch.append((start, request))
     return found
 
 

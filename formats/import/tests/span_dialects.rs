@@ -77,9 +77,13 @@ fn otlp(spans: &[Made]) -> String {
 }
 
 fn import(spans: &[Made]) -> Timeline {
+    import_text(&otlp(spans))
+}
+
+fn import_text(text: &str) -> Timeline {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("spans.json");
-    std::fs::write(&path, otlp(spans)).expect("written");
+    std::fs::write(&path, text).expect("written");
     support::import(&path).unwrap_or_else(|error| panic!("{}", support::message(&error)))
 }
 
@@ -496,6 +500,54 @@ fn triton_spans_with_jitter_are_one_batch_and_the_idle_wait_is_no_part_of_a_requ
     let root = timeline.spans.iter().find(|span| span.span_id == 11).expect("the request");
     assert_eq!((root.start_ns, text(&timeline, root.request).as_str()), (START_NS, "r-1"));
     assert_eq!(facts(&timeline, 11)["role"], fact::role::REQUEST);
+}
+
+/// Sizes of the executions of requests that are on the wall clock by nanoseconds: when each began
+/// to compute, and its other stamps after that.
+fn sizes_of_executions(requests: &[(i64, [i64; 3])]) -> Vec<usize> {
+    let stamped = ["COMPUTE_INPUT_END", "COMPUTE_OUTPUT_START", "COMPUTE_END"];
+    let event = |name: &str, at: i64| {
+        format!(r#"{{"name": "{name}", "timeUnixNano": "{}"}}"#, START_NS + at)
+    };
+    let model = attributes(&[("triton.model_name", "bert".to_owned())]);
+    let span = |(id, (start, times)): (usize, &(i64, [i64; 3]))| {
+        let mut events = vec![event("COMPUTE_START", *start)];
+        events.extend(stamped.iter().zip(times).map(|(name, time)| event(name, start + time)));
+        format!(
+            r#"{{"traceId": "{id:032x}", "spanId": "{id:016x}", "name": "bert", "attributes": {model},
+            "startTimeUnixNano": "{START_NS}", "endTimeUnixNano": "{}", "events": [{}]}}"#,
+            START_NS + 1_000_000_000,
+            events.join(",")
+        )
+    };
+    let spans: Vec<_> = (1..).zip(requests).map(span).collect();
+    let timeline = import_text(&format!(
+        r#"{{"resourceSpans": [{{"scopeSpans": [{{"spans": [{}]}}]}}]}}"#,
+        spans.join(",")
+    ));
+    let mut sizes: BTreeMap<u64, usize> = BTreeMap::new();
+    for step in &timeline.step_members.step_id {
+        *sizes.entry(*step).or_default() += 1;
+    }
+    let mut sizes: Vec<_> = sizes.into_values().collect();
+    sizes.sort_unstable();
+    sizes
+}
+
+#[test]
+fn a_triton_request_whose_offset_between_clocks_is_off_stays_in_its_batch() {
+    let times = [10_001, 90_017, 95_003];
+    // A thread was interrupted for four milliseconds between its readings of two clocks.
+    let late = (4_000_000, times);
+    let other = (40_000_000, [9, 8_001, 9_000]);
+    assert_eq!(sizes_of_executions(&[(0, times), (300, times), late, other]), [1, 3]);
+    // An execution that begins after any interruption is another, and so is one of other times.
+    assert_eq!(sizes_of_executions(&[(0, times), (40_000_000, times)]), [1, 1]);
+    assert_eq!(sizes_of_executions(&[(0, times), (4_000_000, [10_002, 90_017, 95_003])]), [1, 1]);
+    // Times that come back tell nothing, nor those that may be rounded.
+    assert_eq!(sizes_of_executions(&[(0, times), late, (900_000_000, times)]), [1, 1, 1]);
+    let rounded = [10_000, 90_000, 95_000];
+    assert_eq!(sizes_of_executions(&[(0, rounded), (4_000_000, rounded)]), [1, 1]);
 }
 
 /// The folders of one run's files, each with some of its spans.

@@ -4,6 +4,10 @@
 //! in the batch (`core/src/infer_request.cc`, `tritonbackend.h`): requests of one model and
 //! version with the same four are one execution. Requests of an ensemble have children; the
 //! ensemble itself executes nothing.
+//!
+//! The OpenTelemetry mode puts the stamps on the wall clock by an offset that each request measures
+//! for itself, by reading both clocks one after the other. A thread that is interrupted between the
+//! two readings is milliseconds off, with all of its stamps alike: the times between them stay.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -17,6 +21,10 @@ use super::view::View;
 const SERVER: &str = "tritonserver";
 /// Executions of one model that can begin within the tolerance: it has no more instances.
 const OPEN_LIMIT: usize = 64;
+/// How far a request's offset between clocks may be off: some slices of a busy machine's scheduler.
+const OFFSET_LIMIT_NS: u64 = 20_000_000;
+/// Times that are whole multiples of this may be rounded, and then those of two executions agree.
+const ROUNDED_NS: i64 = 1_000;
 
 /// One request's part in an execution.
 struct Part {
@@ -26,6 +34,27 @@ struct Part {
     model: (String, String),
     stamps: [i64; 4],
 }
+
+impl Part {
+    fn is_of(&self, other: &Self, tolerance_ns: u64) -> bool {
+        let mut pairs = self.stamps.iter().zip(other.stamps);
+        pairs.all(|(a, b)| a.abs_diff(b) <= tolerance_ns)
+    }
+
+    /// The times between the stamps, where they can tell executions apart.
+    fn between(&self) -> Option<[i64; 3]> {
+        let [start, input_end, output_start, end] = self.stamps;
+        let times = [
+            input_end.checked_sub(start)?,
+            output_start.checked_sub(start)?,
+            end.checked_sub(start)?,
+        ];
+        times.iter().any(|time| time % ROUNDED_NS != 0).then_some(times)
+    }
+}
+
+/// When executions of a model with the same times between their stamps began, first and last.
+type Begun<'a> = HashMap<(&'a (String, String), [i64; 3]), (i64, i64)>;
 
 pub(super) fn read(view: &View<'_>, rows: &[usize], tolerance_ns: u64, findings: &mut Findings) {
     let mut parts = Vec::new();
@@ -116,13 +145,28 @@ fn read_execution(
     }
 }
 
-/// Parts that are one execution, as positions in `parts`.
+/// Parts that are one execution, as positions in `parts`. Without a tolerance the stamps went
+/// through no conversion.
 fn executions(parts: &[Part], tolerance_ns: u64) -> Vec<Vec<usize>> {
+    let offset_ns = if tolerance_ns == 0 { 0 } else { OFFSET_LIMIT_NS };
     let mut order: Vec<usize> = (0..parts.len()).collect();
     order.sort_by(|a, b| {
         let key = |at: usize| (&parts[at].model, parts[at].stamps);
         key(*a).cmp(&key(*b))
     });
+    let mut begun: Begun<'_> = HashMap::new();
+    for part in parts.iter().filter(|_| offset_ns > 0) {
+        let Some(between) = part.between() else { continue };
+        let start = part.stamps[0];
+        let known = begun.entry((&part.model, between)).or_insert((start, start));
+        *known = (known.0.min(start), known.1.max(start));
+    }
+    // Times that come back later in the run are those of several executions.
+    let is_told = |part: &Part| {
+        let key = part.between().map(|between| (&part.model, between));
+        let known = key.and_then(|key| begun.get(&key));
+        known.is_some_and(|(first, last)| first.abs_diff(*last) <= offset_ns)
+    };
     let mut found: Vec<Vec<usize>> = Vec::new();
     // Executions of the same model that began so short a time ago that the part may be of them.
     let mut open: VecDeque<usize> = VecDeque::new();
@@ -131,18 +175,17 @@ fn executions(parts: &[Part], tolerance_ns: u64) -> Vec<Vec<usize>> {
         let first = |execution: usize| &parts[found[execution][0]];
         while let Some(&oldest) = open.front() {
             let begun = first(oldest);
-            let is_open = begun.model == part.model
-                && begun.stamps[0].abs_diff(part.stamps[0]) <= tolerance_ns;
+            let is_open =
+                begun.model == part.model && begun.stamps[0].abs_diff(part.stamps[0]) <= offset_ns;
             if is_open {
                 break;
             }
             open.pop_front();
         }
-        let is_one = |execution: &&usize| {
-            let begun = first(**execution).stamps;
-            begun.iter().zip(part.stamps).all(|(a, b)| a.abs_diff(b) <= tolerance_ns)
-        };
-        match open.iter().rev().take(OPEN_LIMIT).find(is_one).copied() {
+        let latest = || open.iter().rev().take(OPEN_LIMIT);
+        let same = latest().find(|execution| first(**execution).is_of(part, tolerance_ns));
+        let shifted = || latest().find(|e| first(**e).between() == part.between());
+        match same.or_else(|| is_told(part).then(shifted)?).copied() {
             Some(execution) => found[execution].push(at),
             None => {
                 open.push_back(found.len());
@@ -160,13 +203,14 @@ fn write_step(
     request_of: &HashMap<usize, String>,
     findings: &mut Findings,
 ) {
-    let Some(&first) = members.first() else { return };
+    // Members are in the order of their stamps: one whose offset is off is first or last.
+    let Some(&middle) = members.get(members.len() / 2) else { return };
     let size = members.len() as i64;
     let mut step = FoundStep {
-        start_ns: parts[first].stamps[0],
-        end_ns: parts[first].stamps[3],
+        start_ns: parts[middle].stamps[0],
+        end_ns: parts[middle].stamps[3],
         process: StepProcess::Named(SERVER),
-        name: parts[first].model.0.clone(),
+        name: parts[middle].model.0.clone(),
         kind: StepKind::Batch,
         ..FoundStep::default()
     };
