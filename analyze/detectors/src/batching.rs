@@ -68,6 +68,7 @@ impl Batching {
         let served = schedule.requests.iter().enumerate();
         let mut jobs: Vec<Job> = Vec::new();
         for (request, served) in served {
+            give_up_if_cancelled();
             let Some(run) = schedule.runs.get(served.first_run as usize) else { continue };
             if served.first_run != served.last_run {
                 return None;
@@ -126,6 +127,7 @@ impl Batching {
         let mut free = vec![i64::MIN; case.n_lanes()];
         let (mut holds, mut handovers, mut behind) = (Vec::new(), Vec::new(), Vec::new());
         for step in case.worker_steps() {
+            give_up_if_cancelled();
             let run = &schedule.runs[step];
             let free = &mut free[run.lane as usize];
             if newest_ready[step] != i64::MIN {

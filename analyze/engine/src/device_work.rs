@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use underspan_model::tables::{KernelTable, MemcpyTable, MemsetTable};
-use underspan_model::{DurationNs, Interval, Timeline, TimestampNs};
+use underspan_model::{DurationNs, Interval, Timeline, TimestampNs, give_up_if_cancelled};
 
 /// Items a chunk aims at: large enough that starting one costs nothing, small enough that two
 /// threads share a capture of a few hundred thousand events evenly.
@@ -154,6 +154,8 @@ impl<'a> DeviceWork<'a> {
         // Rows of one table up to where the next row of another is due; mostly many kernels. One
         // call of `visit`, so that it is compiled into the loop over the rows of a run.
         while let Some((at, run)) = self.next_run(&tables) {
+            give_up_if_cancelled();
+            let run = run.start..run.end.min(run.start + CHUNK_ITEMS);
             let (kind, rows) = &mut tables[at];
             rows.start = run.end;
             let (starts, durations, streams) = self.columns(*kind);

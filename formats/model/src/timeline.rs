@@ -9,6 +9,7 @@ use crate::tables::{
 };
 use crate::{
     CaptureInfo, Dimensions, NONE_I64, NONE_U32, ProblemLedger, ShapeTable, StringId, StringTable,
+    give_up_if_cancelled,
 };
 
 /// One capture in memory.
@@ -145,6 +146,7 @@ impl Timeline {
     pub fn sort(&mut self) -> Vec<(TableKind, u64)> {
         let mut moved = Vec::new();
         for table in self.tables_mut() {
+            give_up_if_cancelled();
             let Some(starts) = table.start_column() else { continue };
             let inversions = starts.windows(2).filter(|pair| pair[1] < pair[0]).count() as u64;
             if inversions == 0 {

@@ -26,7 +26,8 @@ const N_PLACES: u32 = 8;
 /// Queries of each place, once what it needs is decoded.
 const N_QUERIES: usize = 5;
 /// When the analysis is cancelled, after the first view.
-const ANALYSIS_MOMENTS_MS: [u64; 12] = [1, 5, 10, 20, 50, 100, 150, 200, 300, 500, 1_000, 2_000];
+const ANALYSIS_MOMENTS_MS: [u64; 16] =
+    [1, 5, 10, 20, 50, 100, 150, 200, 300, 500, 700, 900, 1_100, 1_300, 1_500, 1_800];
 /// After which a view that is not drawn is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -199,14 +200,20 @@ fn cancelling(path: &Path, viewer: &mut Viewer, stage: &mut Stage) {
     viewer.apply(Command::Open(vec![path.to_owned()]));
     cancel(viewer, "cancelling an opening", Command::CancelOpening);
     // The analysis, wherever it is when the capture is closed.
-    let mut times = Vec::new();
+    let (mut times, mut rests) = (Vec::new(), Vec::new());
+    let n_threads = n_threads();
     for after_ms in ANALYSIS_MOMENTS_MS {
         viewer.apply(Command::Close);
         viewer.apply(Command::Open(vec![path.to_owned()]));
         until(stage, viewer, Viewer::has_drawn_view);
-        std::thread::park_timeout(Duration::from_millis(after_ms));
+        wait(Duration::from_millis(after_ms));
         if viewer.n_jobs() > 0 {
+            let since = Instant::now();
             times.push(ended(viewer, Command::Close));
+            while self::n_threads() > n_threads && since.elapsed() < PATIENCE {
+                std::thread::yield_now();
+            }
+            rests.push(since.elapsed());
         }
     }
     if !times.is_empty() {
@@ -215,13 +222,28 @@ fn cancelling(path: &Path, viewer: &mut Viewer, stage: &mut Stage) {
             "cancelling the analysis by closing",
             format!("{}, {n} times", percentiles(&mut times)),
         );
+        let rest = "its threads at rest, memory given back";
+        show(rest, percentiles(&mut rests));
     }
+}
+
+/// Threads of this process, where the system tells.
+fn n_threads() -> usize {
+    std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count)
 }
 
 fn cancel(viewer: &mut Viewer, what: &str, command: Command) {
     // It is to be under way.
-    std::thread::park_timeout(Duration::from_millis(5));
+    wait(Duration::from_millis(5));
     show(what, ms(ended(viewer, command)));
+}
+
+/// Waits for all of a time: a wake-up that came late for a frame ends a park at once.
+fn wait(length: Duration) {
+    let end = Instant::now() + length;
+    while let Some(rest) = end.checked_duration_since(Instant::now()) {
+        std::thread::park_timeout(rest);
+    }
 }
 
 /// How long all jobs take to end after a command that cancels them.

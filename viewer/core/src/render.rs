@@ -12,7 +12,6 @@ use crate::paint::{
     CanvasInput, ColourBy, GalleyCache, Highlight, Image, MeshSink, Rasteriser, Sink, SvgSink,
     Theme, legend, paint_axis, paint_rows, use_fonts,
 };
-use crate::query::Cancel;
 use crate::timeline::{
     PlacedRow, RowChoices, RowHeights, RowTile, TimeRange, count_text, duration_text,
     missing_chunks, moment_text, place, query_row,
@@ -184,8 +183,7 @@ impl<'a> Picture<'a> {
             height,
             theme: Theme::of(options.is_dark),
             colour_by: options.colour_by,
-            analyses: (options.colour_by == ColourBy::Request)
-                .then(|| Analyses::of(document, &Cancel::default())),
+            analyses: (options.colour_by == ColourBy::Request).then(|| Analyses::at_once(document)),
             highlight: Highlight { spans: options.highlight.clone(), ..Highlight::default() },
             placed,
             tiles,

@@ -2,7 +2,7 @@
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use underspan_model::{NONE_U32, Timeline};
+use underspan_model::{NONE_U32, Timeline, give_up_if_cancelled};
 
 /// A dense index may be this many times longer than the calls it finds, which bounds its memory
 /// whatever ids a file makes up.
@@ -70,6 +70,7 @@ impl CallIndex {
         let mut row = 0;
         for run in calls.thread.chunk_by(|a, b| a == b) {
             let ids = &calls.correlation_id[row..row + run.len()];
+            give_up_if_cancelled();
             ranges[threads.slot(run[0], n_slots)].add(ids);
             row += run.len();
         }
@@ -77,6 +78,7 @@ impl CallIndex {
         let mut row = 0;
         for run in calls.thread.chunk_by(|a, b| a == b) {
             let ids = &calls.correlation_id[row..row + run.len()];
+            give_up_if_cancelled();
             processes[threads.slot(run[0], n_slots)].insert(ids, row as u32);
             row += run.len();
         }

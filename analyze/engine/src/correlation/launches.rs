@@ -93,6 +93,7 @@ impl LaunchTable {
             *row = calls.len() as u32;
             calls.push(call as u32);
         }
+        give_up_if_cancelled();
         let nothing = Sums { first_start_ns: i64::MAX, n_kernels: 0, n_items: 0 };
         let mut sums = vec![nothing; calls.len()];
         for table in &tables {
@@ -149,9 +150,9 @@ impl<'a> LaunchedRows<'a> {
     }
 
     fn for_each_run(&self, mut visit: impl FnMut(LaunchRun)) {
-        give_up_if_cancelled();
         let rows = self.calls.chunks(PART_ROWS).zip(self.starts.chunks(PART_ROWS));
         for (runs, (calls, starts)) in self.runs.iter().zip(rows) {
+            give_up_if_cancelled();
             match runs {
                 Some(runs) => runs.iter().copied().for_each(&mut visit),
                 None => all_runs(calls, starts).for_each(&mut visit),

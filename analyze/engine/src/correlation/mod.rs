@@ -9,7 +9,7 @@ mod call_names;
 mod launches;
 
 use rayon::prelude::*;
-use underspan_model::{NONE_U32, ProcessId, Timeline};
+use underspan_model::{NONE_U32, ProcessId, Timeline, give_up_if_cancelled};
 
 pub use call_names::{CallKind, CallNames};
 pub use launches::{Launch, LaunchTable};
@@ -227,7 +227,10 @@ fn join(index: &CallIndex, stream_slots: &[u32], streams: &[u32], ids: &[u32]) -
         }
         last.2
     };
-    let nothing = || (NONE_U32, NONE_U32, NONE_U32);
+    let nothing = || {
+        give_up_if_cancelled();
+        (NONE_U32, NONE_U32, NONE_U32)
+    };
     streams.par_iter().zip(ids).with_min_len(PART_ROWS).map_init(nothing, find).collect()
 }
 

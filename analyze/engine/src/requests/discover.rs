@@ -76,6 +76,7 @@ pub(super) fn discover(timeline: &Timeline, index: &SpanIndex) -> Discovery {
     let named: Vec<Option<u32>> = tops
         .iter()
         .map(|top| {
+            give_up_if_cancelled();
             let id = request_id(timeline, index, *top);
             let caller = index.naming(id).filter(|_| index.parent[*top as usize] == NONE_U32)?;
             let (outer, inner) = (interval_of(timeline, caller), interval_of(timeline, *top));
@@ -92,6 +93,7 @@ pub(super) fn discover(timeline: &Timeline, index: &SpanIndex) -> Discovery {
     let n_around = named.iter().flatten().count() as u64;
     found.n_impossible += if n_apart > n_around { n_apart } else { 0 };
     for (top, caller) in tops.iter().zip(named) {
+        give_up_if_cancelled();
         let mut chain = vec![*top];
         let caller = caller.filter(|caller| n_naming.get(caller) == Some(&1));
         let mut next = caller.unwrap_or(index.parent[*top as usize]);
@@ -116,6 +118,7 @@ pub(super) fn discover(timeline: &Timeline, index: &SpanIndex) -> Discovery {
         }
     }
     for request in &found.requests {
+        give_up_if_cancelled();
         for row in &request.chain {
             served.insert(trace(*row as usize), true);
         }

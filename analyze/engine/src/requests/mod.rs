@@ -141,6 +141,7 @@ impl Requests {
                 assembly.request(at, scratch, sums)
             })
             .collect();
+        give_up_if_cancelled();
         let mut order: Vec<u32> = (0..requests.len() as u32).collect();
         order.sort_by_key(|at| {
             let request = &requests[*at as usize];
@@ -151,9 +152,16 @@ impl Requests {
             place[*from as usize] = to as u32;
         }
         let steps = assembly.steps(&mut requests, &place);
-        let mut by_place: Vec<(u32, Request)> = place.into_iter().zip(requests).collect();
-        by_place.sort_by_key(|(place, _)| *place);
-        let requests: Vec<Request> = by_place.into_iter().map(|(_, request)| request).collect();
+        give_up_if_cancelled();
+        for at in 0..place.len() {
+            // Each exchange puts one where it belongs.
+            while place[at] as usize != at {
+                let to = place[at] as usize;
+                requests.swap(at, to);
+                place.swap(at, to);
+            }
+        }
+        give_up_if_cancelled();
         let rung = worst_rung(&requests);
         let notes = notes(&found, &time, &clock, &requests);
         Self { requests, steps, rung, clock, notes, step_of_row: owners.into_rows() }

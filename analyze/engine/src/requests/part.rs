@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use smallvec::SmallVec;
 use underspan_classifier::Role;
 use underspan_model::DurationNs;
 use underspan_model::tables::TableKind;
@@ -152,7 +153,7 @@ pub struct Part {
     /// How long, over the whole request. Never zero.
     pub ns: u64,
     /// Rows that show it, the most telling first; at most [`Part::MAX_EVIDENCE`].
-    pub evidence: Vec<Evidence>,
+    pub evidence: SmallVec<[Evidence; 2]>,
 }
 
 impl Part {

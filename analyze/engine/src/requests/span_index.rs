@@ -129,6 +129,7 @@ impl SpanIndex {
             HashMap::with_capacity_and_hasher(n, FixedState::default());
         let mut row_of_number = RowOfNumber::for_spans(n);
         for row in 0..n {
+            give_up_if_cancelled();
             let key = (spans.trace_id_high[row], spans.trace_id_low[row], spans.span_id[row]);
             by_id.entry(key).or_insert(row as u32);
             if spans.id[row] != NONE_U32 {
@@ -137,6 +138,7 @@ impl SpanIndex {
         }
         let mut parent = vec![NONE_U32; n];
         for (row, parent) in parent.iter_mut().enumerate() {
+            give_up_if_cancelled();
             if spans.parent_span_id[row] == 0 {
                 continue;
             }
@@ -180,6 +182,7 @@ impl SpanIndex {
         // Keys by string id: 1 is a fact, 2 the name of a request elsewhere.
         let mut keys: HashMap<u32, Key, FixedState> = HashMap::default();
         for (raw, name) in timeline.strings.iter().enumerate() {
+            give_up_if_cancelled();
             let mut probe = Facts::default();
             if probe.whole_mut(name).is_some() || probe.text_mut(name).is_some() {
                 keys.insert(raw as u32, Key::Fact);

@@ -17,6 +17,8 @@ use underspan_model::give_up_if_cancelled;
 const OPEN_LIMIT: usize = 64;
 /// Calls this long after a step's label, and before the next, still belong to it.
 const TAIL_NS: i64 = 5_000_000;
+/// After how many calls to ask whether anybody still waits.
+const CHECKED_ROWS: usize = 1 << 16;
 
 /// The step of each row of device work, and of each thread's calls.
 #[derive(Debug)]
@@ -39,6 +41,7 @@ impl StepOwners {
             device: vec![None; n],
         };
         for kind in [WorkKind::Kernel, WorkKind::Memcpy, WorkKind::Memset] {
+            give_up_if_cancelled();
             let calls = correlation.calls(kind);
             let owner_of = |call: &u32| call_owner.get(*call as usize).copied().unwrap_or(NONE_U32);
             found.owners[kind as usize] = calls.iter().map(owner_of).collect();
@@ -181,6 +184,9 @@ fn call_owners(timeline: &Timeline, steps: &EngineSteps) -> Vec<u32> {
     let calls = &timeline.api_calls;
     let mut owners = vec![NONE_U32; calls.len()];
     for (row, owner) in owners.iter_mut().enumerate() {
+        if row.is_multiple_of(CHECKED_ROWS) {
+            give_up_if_cancelled();
+        }
         let slot = (calls.thread[row] as usize).min(n_threads);
         let at = calls.start_ns[row];
         let own = &of_thread[slot];

@@ -3,7 +3,7 @@
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use underspan_model::tables::{AnnotationKind, Rung, StepKind};
-use underspan_model::{NONE_U32, NONE_U64, StringId, Timeline};
+use underspan_model::{NONE_U32, NONE_U64, StringId, Timeline, give_up_if_cancelled};
 
 use super::label::{StepDialect, StepLabel};
 
@@ -80,6 +80,7 @@ pub(super) fn find_steps(timeline: &Timeline) -> FoundSteps {
 
     let labels = LabelCache::of(timeline);
     for row in timeline.annotations.iter() {
+        give_up_if_cancelled();
         let Some(label) = labels.get(row.name) else { continue };
         let end_ns = row.start_ns.saturating_add_unsigned(row.duration_ns);
         let name = StringId::from_raw(row.name);
@@ -195,6 +196,7 @@ impl LabelCache {
         }
         for ((label, is_seen), name) in labels.iter_mut().zip(is_seen).zip(timeline.strings.iter())
         {
+            give_up_if_cancelled();
             if is_seen {
                 *label = StepLabel::parse(name);
             }

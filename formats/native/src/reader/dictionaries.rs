@@ -1,7 +1,7 @@
 //! Strings, shapes, dimension lists and the rest of what rows refer to.
 
 use underspan_model::tables::{Table, TableKind};
-use underspan_model::{ColumnMut, NONE_U32, StringId, Timeline};
+use underspan_model::{ColumnMut, NONE_U32, StringId, Timeline, give_up_if_cancelled};
 
 use super::{ChunkEntry, Fault, Reader};
 use crate::chunk::{
@@ -74,6 +74,7 @@ impl Reader {
         let mut strings = StringsReader::new().map_err(self.set_up_error())?;
         let mut decoder = TableDecoder::new().map_err(self.set_up_error())?;
         for entry in &self.scan.chunks {
+            give_up_if_cancelled();
             let read = match entry.header.kind {
                 ChunkKind::Info => self.read_info(entry, timeline),
                 ChunkKind::Strings => {

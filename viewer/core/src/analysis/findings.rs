@@ -25,11 +25,11 @@ impl Analyses {
             .parts
             .iter()
             .map(|part| FindingItem {
-                title: part.name.clone(),
+                title: part.name(),
                 excess_ns: part.ns.saturating_sub(self.typical_ns(part)),
-                evidence: part.evidence.clone(),
-                culprit: part.culprit,
-                remedy: part.remedy,
+                evidence: part.evidence.to_vec(),
+                culprit: part.culprit(),
+                remedy: part.remedy(),
             })
             .filter(|finding| finding.excess_ns > 0)
             .collect();
@@ -43,7 +43,7 @@ impl Analyses {
             return 0;
         }
         let in_request =
-            |parts: &[PartItem]| parts.iter().find(|of| of.name == part.name).map_or(0, |of| of.ns);
+            |parts: &[PartItem]| parts.iter().find(|of| of.kind == part.kind).map_or(0, |of| of.ns);
         let mut all: Vec<u64> =
             self.requests.iter().map(|request| in_request(&request.parts)).collect();
         all.sort_unstable();

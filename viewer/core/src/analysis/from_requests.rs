@@ -1,11 +1,13 @@
 //! The engine's requests as the panels show them.
 
-use underspan_classifier::Role;
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use underspan_engine::{Evidence, Part, PartKind, Request, Requests};
 use underspan_model::tables::TableKind;
 use underspan_model::{Interval, StringId, Timeline, give_up_if_cancelled};
 
-use super::{Analyses, Culprit, Membership, PartItem, RequestItem, Shown, StepItem, Tone};
+use super::{Analyses, Membership, PartItem, RequestItem, Shown, StepItem};
 use crate::timeline::TimeRange;
 
 impl Analyses {
@@ -17,6 +19,7 @@ impl Analyses {
                     .to_owned(),
             );
         }
+        let mut models = Models::default();
         let has_steps = requests.requests.iter().any(|request| !request.steps.is_empty());
         Self {
             requests: requests
@@ -24,7 +27,7 @@ impl Analyses {
                 .iter()
                 .map(|request| {
                     give_up_if_cancelled();
-                    item(timeline, requests, request)
+                    item(timeline, requests, request, &mut models)
                 })
                 .collect(),
             rung: has_steps.then_some(requests.rung.as_str()),
@@ -35,10 +38,25 @@ impl Analyses {
     }
 }
 
-fn item(timeline: &Timeline, requests: &Requests, request: &Request) -> RequestItem {
+/// The names of models, which very many requests share.
+#[derive(Default)]
+struct Models(HashMap<StringId, Arc<str>>);
+
+impl Models {
+    fn name(&mut self, timeline: &Timeline, id: StringId) -> Arc<str> {
+        let name = self.0.entry(id);
+        name.or_insert_with(|| timeline.strings.resolve_or_empty(id).into()).clone()
+    }
+}
+
+fn item(
+    timeline: &Timeline,
+    requests: &Requests,
+    request: &Request,
+    models: &mut Models,
+) -> RequestItem {
     let queue = request.of_kinds(PartKind::is_queue).as_ns();
     let has_queue = request.parts.iter().any(|part| part.kind.is_queue());
-    let model: StringId = request.model;
     let steps = request.steps.iter().filter_map(|of| {
         let step = requests.steps.get(of.step as usize)?;
         Some(StepItem {
@@ -60,7 +78,7 @@ fn item(timeline: &Timeline, requests: &Requests, request: &Request) -> RequestI
         tpot_ns: request.tpot.map(|of| of.as_ns()),
         queue_ns: has_queue.then_some(queue),
         gpu_ns: (!steps.is_empty()).then_some(request.gpu_wall.as_ns()),
-        model: timeline.strings.resolve_or_empty(model).to_owned(),
+        model: models.name(timeline, request.model),
         is_error: request.is_error,
         bar: request
             .chain
@@ -76,14 +94,10 @@ pub(super) fn range(interval: Interval) -> TimeRange {
 }
 
 fn part_item(requests: &Requests, part: &Part) -> PartItem {
-    let (tone, remedy) = meaning(part.kind);
     PartItem {
-        name: words(part.kind),
+        kind: part.kind,
         ns: part.ns,
         evidence: part.evidence.iter().filter_map(|of| shown(requests, of)).collect(),
-        culprit: culprit(part.kind),
-        remedy,
-        tone,
     }
 }
 
@@ -94,80 +108,4 @@ pub(super) fn shown(requests: &Requests, evidence: &Evidence) -> Option<Shown> {
         return Some(Shown::Range(range(step.device_interval.unwrap_or(step.host))));
     }
     Some(Shown::Row(evidence.table, u64::from(evidence.row)))
-}
-
-fn culprit(kind: PartKind) -> Culprit {
-    match kind {
-        PartKind::Kernel(role) => Culprit::Kernel(role),
-        PartKind::PrecisionExcess => Culprit::Multiply,
-        PartKind::CollectiveWait => Culprit::Kernel(Role::Collective),
-        PartKind::Interference | PartKind::ClockExcess | PartKind::QueueCapacity => {
-            Culprit::AnyKernel
-        }
-        PartKind::ExposedCopy => Culprit::Copy,
-        PartKind::Sync | PartKind::LaunchGap => Culprit::Call,
-        _ => Culprit::Nothing,
-    }
-}
-
-fn words(kind: PartKind) -> String {
-    match kind {
-        PartKind::Kernel(role) => format!("own kernels: {}", role.as_str().replace('_', " ")),
-        PartKind::QueueCapacity => "queue: no room in the batch".to_owned(),
-        PartKind::QueueDeferred => "queue: put off by the engine".to_owned(),
-        PartKind::Interference => "GPU at work for other requests".to_owned(),
-        PartKind::PrecisionExcess => "multiplies in a wider type than declared".to_owned(),
-        PartKind::ClockExcess => "kernels slowed by lower clocks".to_owned(),
-        PartKind::ExposedCopy => "copies that no kernel hid".to_owned(),
-        PartKind::Sync => "GPU idle: the host waited or allocated".to_owned(),
-        PartKind::LaunchGap => "GPU idle: nothing was launched yet".to_owned(),
-        PartKind::CollectiveWait => "communication with other GPUs".to_owned(),
-        PartKind::Outside => "outside the server".to_owned(),
-        PartKind::Scheduled => "in steps without device work in the capture".to_owned(),
-        other => other.name().replace('_', " "),
-    }
-}
-
-/// What a part means for the request, and what to do when there is much of it.
-fn meaning(kind: PartKind) -> (Tone, &'static str) {
-    match kind {
-        PartKind::Outside => {
-            (Tone::Outside, "Look at the callers and the network in front of the server.")
-        }
-        PartKind::Frontend => (
-            Tone::Waiting,
-            "Look at tokenizing and the API process: more workers, shorter prompts.",
-        ),
-        PartKind::Queue | PartKind::QueueCapacity => {
-            (Tone::Waiting, "Raise the batch limit or add a replica; look at who filled the batch.")
-        }
-        PartKind::QueueDeferred => {
-            (Tone::Waiting, "Look at the engine's scheduling policy and KV cache size.")
-        }
-        PartKind::BatchFormation => (Tone::Waiting, "Lower the batcher's maximum queue delay."),
-        PartKind::Preempted => {
-            (Tone::Waiting, "Give the KV cache more memory or admit fewer requests.")
-        }
-        PartKind::Interference => (
-            Tone::Excess,
-            "Chunk long prompts (chunked prefill) or serve prefill apart from decode.",
-        ),
-        PartKind::PrecisionExcess => {
-            (Tone::Excess, "Find out why the kernel fell back to a wider type.")
-        }
-        PartKind::ClockExcess => (Tone::Excess, "Look at power and thermal limits of the GPU."),
-        PartKind::ExposedCopy => {
-            (Tone::Excess, "Use pinned memory and a stream of its own for copies.")
-        }
-        PartKind::Sync => {
-            (Tone::Excess, "Remove host waits (.item(), cudaMalloc, synchronize) from the step.")
-        }
-        PartKind::LaunchGap => (Tone::Excess, "Use CUDA graphs or less host work per step."),
-        PartKind::CollectiveWait => (Tone::Excess, "Look for the rank that comes last."),
-        PartKind::Kernel(_) => {
-            (Tone::Work, "See whether the kernel took longer than usual, or ran more often.")
-        }
-        PartKind::Scheduled | PartKind::Post => (Tone::Work, ""),
-        _ => (Tone::Unknown, ""),
-    }
 }

@@ -4,15 +4,22 @@ mod derived;
 mod findings;
 mod from_requests;
 mod membership;
+mod part_meaning;
 mod request_summary;
 mod step_pairs;
 mod verdict;
 mod whole;
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
 
+use smallvec::SmallVec;
 use underspan_classifier::Role;
-use underspan_engine::{Analysis, AnalysisOptions, CaptureDiff, RequestOptions, Requests, Side};
+use underspan_engine::{
+    Analysis, AnalysisOptions, CaptureDiff, PartKind, RequestOptions, Requests, Side,
+};
 use underspan_model::tables::{Span, SpanKind, SpanStatus, TableKind};
 use underspan_model::{NONE_U32, StringId, Timeline};
 
@@ -26,6 +33,9 @@ use self::whole::Whole;
 use crate::document::Document;
 use crate::query::Cancel;
 use crate::timeline::TimeRange;
+
+/// How soon it is noticed that work was cancelled.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// What the analysis says about a capture.
 #[derive(Debug, Default)]
@@ -56,7 +66,7 @@ pub(crate) struct RequestItem {
     pub(crate) tpot_ns: Option<u64>,
     pub(crate) queue_ns: Option<u64>,
     pub(crate) gpu_ns: Option<u64>,
-    pub(crate) model: String,
+    pub(crate) model: Arc<str>,
     pub(crate) is_error: bool,
     /// Service and row of the span that the engine served it in.
     pub(crate) bar: Option<(u32, u64)>,
@@ -69,17 +79,10 @@ pub(crate) struct RequestItem {
 /// A part of a request's time.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct PartItem {
-    /// Name in words.
-    pub(crate) name: String,
+    pub(crate) kind: PartKind,
     pub(crate) ns: u64,
     /// What shows it, the most telling first.
-    pub(crate) evidence: Vec<Shown>,
-    /// What in a range of evidence is to blame.
-    pub(crate) culprit: Culprit,
-    /// What to do when it is more than usual.
-    pub(crate) remedy: &'static str,
-    /// What kind of part it is, for its colour.
-    pub(crate) tone: Tone,
+    pub(crate) evidence: SmallVec<[Shown; 1]>,
 }
 
 /// What shows that something is so.
@@ -161,10 +164,16 @@ pub(crate) struct Comparison {
 }
 
 impl Analyses {
-    /// Analyzes a document; takes as long as the capture is large, and no longer than it is waited
-    /// for. Of a capture that does not fit in memory only the spans are looked at.
-    pub(crate) fn of(document: &Document, cancel: &Cancel) -> Self {
-        let mut found = until_cancelled(cancel, || Self::of_whole(document)).unwrap_or_default();
+    /// Analyzes a document on threads of its own, for no longer than it is waited for.
+    pub(crate) fn of(document: &Arc<Document>, cancel: &Cancel) -> Self {
+        let document = document.clone();
+        until_cancelled(cancel, move || Self::at_once(&document)).unwrap_or_default()
+    }
+
+    /// Analyzes a document, which takes as long as the capture is large. Of a capture that does not
+    /// fit in memory only the spans are looked at.
+    pub(crate) fn at_once(document: &Document) -> Self {
+        let mut found = Self::of_whole(document);
         found.summary = RequestSummary::of(&found.requests);
         found
     }
@@ -198,21 +207,37 @@ impl Analyses {
     }
 }
 
-/// Runs work on threads of its own, which give up once `cancel` is cancelled: `None` then.
-fn until_cancelled<T: Send>(cancel: &Cancel, work: impl FnOnce() -> T + Send) -> Option<T> {
+/// Runs work on threads of its own. `None` as soon as `cancel` is cancelled: the threads give up
+/// at their next look, free what they had made and end, and nobody waits for that.
+fn until_cancelled<T: Send + 'static>(
+    cancel: &Cancel,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let work = || underspan_model::until_cancelled(work);
     let watched = cancel.clone();
     let threads = rayon::ThreadPoolBuilder::new().start_handler(move |_| watched.watch()).build();
-    underspan_model::until_cancelled(|| match threads {
-        Ok(threads) => threads.install(work),
-        // The system gives no more threads: then on those that there are.
-        Err(_) => work(),
-    })
+    // Where the system gives no more threads: on those that there are.
+    let Ok(threads) = threads else { return work() };
+    let (sender, receiver) = channel();
+    threads.spawn(move || {
+        let _ = sender.send(catch_unwind(AssertUnwindSafe(work)));
+    });
+    while !cancel.is_cancelled() {
+        match receiver.recv_timeout(LOOK_EVERY) {
+            Ok(Ok(done)) => return done,
+            Ok(Err(panicked)) => resume_unwind(panicked),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return None,
+        }
+    }
+    None
 }
 
 impl Comparison {
     /// Compares two documents, for no longer than it is waited for.
-    pub(crate) fn of(before: Arc<Document>, after: &Document, cancel: &Cancel) -> Self {
-        match until_cancelled(cancel, || Self::changes(&before, after)) {
+    pub(crate) fn of(before: Arc<Document>, after: &Arc<Document>, cancel: &Cancel) -> Self {
+        let (old, new) = (before.clone(), after.clone());
+        match until_cancelled(cancel, move || Self::changes(&old, &new)) {
             Some(Ok((diff, step_pairs))) => Self { before, diff: Ok(diff), step_pairs },
             Some(Err(why)) => Self { before, diff: Err(why), step_pairs: Vec::new() },
             None => {
@@ -276,7 +301,7 @@ fn request_of_span(timeline: &Timeline, span: &Span) -> RequestItem {
         tpot_ns: None,
         queue_ns: None,
         gpu_ns: None,
-        model: String::new(),
+        model: Arc::default(),
         is_error: SpanStatus::from_code(span.status) == SpanStatus::Error,
         bar: None,
         parts: Vec::new(),
@@ -287,7 +312,7 @@ fn request_of_span(timeline: &Timeline, span: &Span) -> RequestItem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
     use underspan_model::tables::{Kernel, Span};
 
     /// Kernels of one stream, and a request.
@@ -305,6 +330,32 @@ mod tests {
         let kind = SpanKind::Server.code();
         timeline.spans.push(Span { duration_ns: 1_000, request, kind, ..Span::default() });
         Document::in_memory(Vec::new(), timeline).unwrap()
+    }
+
+    #[test]
+    fn nobody_waits_for_work_that_was_cancelled_to_come_to_its_end() {
+        let cancel = Cancel::default();
+        let (go_on, may_go_on) = channel::<()>();
+        let (started, has_started) = channel();
+        let work = move || {
+            let _ = started.send(());
+            // Far from any place where it would look.
+            let _ = may_go_on.recv();
+        };
+        let waiting = cancel.clone();
+        let waits = std::thread::spawn(move || until_cancelled(&waiting, work));
+        has_started.recv().unwrap();
+        cancel.cancel();
+        assert_eq!(waits.join().unwrap(), None);
+        drop(go_on);
+        assert_eq!(until_cancelled(&Cancel::default(), || 7), Some(7));
+    }
+
+    #[test]
+    fn a_panic_in_the_work_is_one_of_who_waits_for_it() {
+        let work = || -> u32 { resume_unwind(Box::new("a fault")) };
+        let outcome = catch_unwind(|| until_cancelled(&Cancel::default(), work));
+        assert_eq!(outcome.unwrap_err().downcast_ref(), Some(&"a fault"));
     }
 
     #[test]

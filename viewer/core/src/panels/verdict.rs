@@ -98,7 +98,7 @@ fn cause_ui(ui: &mut Ui, at: usize, cause: &CauseItem, commands: &mut Vec<Comman
 fn facts_ui(ui: &mut Ui, request: &RequestItem) {
     ui.horizontal_wrapped(|ui| {
         if !request.model.is_empty() {
-            ui.weak(&request.model);
+            ui.weak(&*request.model);
         }
         for (name, ns) in [
             ("ttft", request.ttft_ns),
@@ -131,15 +131,15 @@ fn bar_ui(ui: &mut Ui, request: &RequestItem) {
             pos2(left as f32, rect.top()),
             pos2((right as f32 - 1.0).max(left as f32 + 1.0), rect.bottom()),
         );
-        painter.rect_filled(bar, 1.0, tone_colour(part.tone));
-        let response = ui.interact(bar, ui.scope_id().with(("part", &part.name)), Sense::hover());
+        painter.rect_filled(bar, 1.0, tone_colour(part.tone()));
+        let response = ui.interact(bar, ui.scope_id().with(("part", part.kind)), Sense::hover());
         response.on_hover_text(part_text(part, whole));
         left = right;
     }
 }
 
 fn part_text(part: &PartItem, whole: f64) -> String {
-    format!("{}: {} ({:.1} %)", part.name, duration_text(part.ns), part.ns as f64 / whole * 100.0)
+    format!("{}: {} ({:.1} %)", part.name(), duration_text(part.ns), part.ns as f64 / whole * 100.0)
 }
 
 fn parts_ui(ui: &mut Ui, request: &RequestItem) {
@@ -152,15 +152,15 @@ fn parts_ui(ui: &mut Ui, request: &RequestItem) {
             ui.weak(format!("{:.1} %", part.ns as f64 / whole * 100.0));
             ui.horizontal(|ui| {
                 let (rect, _) = ui.allocate_exact_size(vec2(10.0, 10.0), Sense::hover());
-                ui.painter().rect_filled(rect, 2.0, tone_colour(part.tone));
-                ui.label(&part.name);
+                ui.painter().rect_filled(rect, 2.0, tone_colour(part.tone()));
+                ui.label(part.name());
             });
             ui.end_row();
         }
     });
     ui.horizontal_wrapped(|ui| {
         for tone in [Tone::Work, Tone::Waiting, Tone::Excess, Tone::Outside, Tone::Unknown] {
-            if request.parts.iter().any(|part| part.tone == tone) {
+            if request.parts.iter().any(|part| part.tone() == tone) {
                 let (rect, _) = ui.allocate_exact_size(vec2(8.0, 8.0), Sense::hover());
                 ui.painter().rect_filled(rect, 2.0, tone_colour(tone));
                 ui.weak(tone.words());

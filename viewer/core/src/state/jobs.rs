@@ -123,10 +123,34 @@ impl Jobs {
     }
 }
 
+/// Frees memory on another thread: that of a million requests takes longer than a frame.
+pub(crate) fn let_go(memory: impl Send + 'static) {
+    // Where the system gives no thread, it is freed at once.
+    let _ = std::thread::Builder::new().spawn(move || drop(memory));
+}
+
 impl Drop for Jobs {
     fn drop(&mut self) {
         if let Some(slot) = &self.tiles {
             slot.close();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_freed_on_another_thread() {
+        struct Memory(Sender<std::thread::ThreadId>);
+        impl Drop for Memory {
+            fn drop(&mut self) {
+                let _ = self.0.send(std::thread::current().id());
+            }
+        }
+        let (sender, freed_on) = channel();
+        let_go(Memory(sender));
+        assert_ne!(freed_on.recv().unwrap(), std::thread::current().id());
     }
 }

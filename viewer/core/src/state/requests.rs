@@ -103,7 +103,7 @@ mod tests {
             tpot_ns: None,
             queue_ns: None,
             gpu_ns: None,
-            model: String::new(),
+            model: Default::default(),
             is_error: false,
             parts: Vec::new(),
             steps: Vec::new(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use underspan_model::tables::{Span, TableKind};
 
-use super::jobs::{EventDetails, TileAnswer};
+use super::jobs::{EventDetails, TileAnswer, let_go};
 use super::notes::SavedView;
 use super::requests::RequestList;
 use super::{EventRef, History, Note};
@@ -126,6 +126,12 @@ pub(crate) struct Session {
     pub(crate) note_text: String,
 }
 
+impl Drop for Session {
+    fn drop(&mut self) {
+        let_go((self.analyses.take(), self.comparison.take(), self.document.clone()));
+    }
+}
+
 impl Session {
     pub(crate) fn new(document: Arc<Document>) -> Self {
         let saved = match document.paths() {
@@ -196,7 +202,7 @@ impl Session {
         };
         self.scroll = before.scroll;
         self.colour_by = before.colour_by;
-        self.row_filter = before.row_filter;
+        self.row_filter.clone_from(&before.row_filter);
         self.range = before.range;
         self.requests.by = before.requests.by;
         self.requests.is_descending = before.requests.is_descending;
