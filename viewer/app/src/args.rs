@@ -75,11 +75,11 @@ pub(crate) struct ViewArgs {
     #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = size)]
     pub(crate) size: Option<(f32, f32)>,
 
-    /// Size of everything; 2 doubles it
+    /// Size of everything, this time; 2 doubles it
     #[arg(long, value_name = "FACTOR")]
     pub(crate) scale: Option<f32>,
 
-    /// Colours of the window
+    /// Colours of the window, this time
     #[arg(long, value_enum)]
     pub(crate) theme: Option<Theme>,
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use eframe::egui;
-use underspan_viewer_core::{Command, Effect, Image, Link, Viewer};
+use underspan_viewer_core::{Command, Effect, Image, Link, Settings, Viewer};
 
 use crate::args::{Theme, ViewArgs};
 use crate::follow::Follow;
@@ -59,6 +59,8 @@ struct Window {
     answer: Sender<Command>,
     follow: Option<Follow>,
     screenshot: Option<PathBuf>,
+    /// The settings that were kept before, and those that this start was given.
+    settings: (Settings, Settings),
     n_quiet: usize,
     title: String,
 }
@@ -67,7 +69,8 @@ impl Window {
     fn new(args: &ViewArgs, mut script: Vec<Command>, context: &egui::Context) -> Self {
         let wake = context.clone();
         let mut viewer = Viewer::new(move || wake.request_repaint());
-        viewer.use_settings(settings::load());
+        let kept = settings::load();
+        viewer.use_settings(kept.clone());
         if args.screenshot.is_some() {
             context.all_styles_mut(|style| style.animation_time = 0.0);
         }
@@ -77,6 +80,7 @@ impl Window {
         if let Some(scale) = args.scale {
             viewer.apply(Command::SetScale(scale));
         }
+        let settings = (kept, viewer.settings());
         if args.fps {
             viewer.apply(Command::ToggleOverlay);
         }
@@ -104,6 +108,7 @@ impl Window {
             answer,
             follow,
             screenshot: args.screenshot.clone(),
+            settings,
             n_quiet: 0,
             title: String::new(),
         }
@@ -210,7 +215,10 @@ impl eframe::App for Window {
     }
 
     fn on_exit(&mut self, _gl: Option<&eframe::glow::Context>) {
-        if let Err(error) = settings::save(&self.viewer.settings()) {
+        let mut settings = self.viewer.settings();
+        let (kept, given) = &self.settings;
+        settings.forget_given(given, kept);
+        if let Err(error) = settings::save(&settings) {
             crash::complain(&format!("the settings cannot be kept: {error:#}"));
         }
     }
