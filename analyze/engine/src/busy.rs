@@ -4,8 +4,12 @@ use rayon::prelude::*;
 use underspan_model::{DeviceId, DurationNs, Timeline};
 
 use crate::DeviceWork;
-use crate::device_work::WorkChunk;
+use crate::device_work::{WorkChunk, end_of};
+use crate::sequence::Sequence;
 use crate::work_reach::Lanes;
+
+/// Rows whose union is taken at once: where two of them overlap, it was in vain.
+const MANY_ROWS: usize = 128;
 
 /// The busy time of one device, of a chunk or of all.
 #[derive(Debug, Clone, Copy)]
@@ -70,23 +74,41 @@ fn unions(
         union.reach = before.reach;
     }
     // Work mostly stays on one device for a while, whose union is then kept in registers.
-    let (mut stream, mut lane, mut union) = (None, 0, unions[0]);
-    work.for_each_in(chunk, |item| {
-        if stream != Some(item.stream) {
-            stream = Some(item.stream);
-            let next = lanes.device_lane(lanes.stream_lane(item.stream));
-            if next != lane {
-                unions[lane] = union;
-                union = unions[next];
-                lane = next;
+    let (mut stream_column, mut lane, mut union) = (None, 0, unions[0]);
+    work.for_each_run_in(chunk, |kind, rows| {
+        let (starts, durations, streams) = work.columns(kind);
+        let (starts, durations) = (&starts[rows.clone()], &durations[rows.clone()]);
+        let blocks = starts.chunks(MANY_ROWS).zip(durations.chunks(MANY_ROWS));
+        for ((starts, durations), streams) in blocks.zip(streams[rows].chunks(MANY_ROWS)) {
+            if lanes.are_on(lane, streams)
+                && let Some(of) = Sequence::of(starts, durations, union.reach, i64::MAX)
+            {
+                union.length = (union.length)
+                    .wrapping_add(of.end_ns.wrapping_sub(union.reach) as u64)
+                    .wrapping_sub(of.idle_ns);
+                union.first_start = union.first_start.min(starts[0]);
+                union.reach = of.end_ns;
+                continue;
+            }
+            for ((&start_ns, &duration_ns), &stream) in starts.iter().zip(durations).zip(streams) {
+                if stream_column != Some(stream) {
+                    stream_column = Some(stream);
+                    let next = lanes.device_lane(lanes.stream_lane(stream));
+                    if next != lane {
+                        unions[lane] = union;
+                        union = unions[next];
+                        lane = next;
+                    }
+                }
+                let end_ns = end_of(start_ns, duration_ns);
+                let from = start_ns.max(union.reach);
+                if end_ns > from {
+                    union.length = union.length.wrapping_add(end_ns.wrapping_sub(from) as u64);
+                }
+                union.first_start = union.first_start.min(start_ns);
+                union.reach = union.reach.max(end_ns);
             }
         }
-        let from = item.start_ns.max(union.reach);
-        if item.end_ns > from {
-            union.length = union.length.wrapping_add(item.end_ns.wrapping_sub(from) as u64);
-        }
-        union.first_start = union.first_start.min(item.start_ns);
-        union.reach = union.reach.max(item.end_ns);
     });
     unions[lane] = union;
     unions

@@ -10,6 +10,9 @@ use underspan_model::{DurationNs, Interval, Timeline, TimestampNs, give_up_if_ca
 /// threads share a capture of a few hundred thousand events evenly.
 const CHUNK_ITEMS: usize = 1 << 17;
 
+/// Rows that are looked at together for the end of a run.
+const BLOCK_ROWS: usize = 64;
+
 /// What an item of device work is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum WorkKind {
@@ -146,29 +149,42 @@ impl<'a> DeviceWork<'a> {
     /// Calls `visit` for every item of a chunk, as [`DeviceWork::for_each`] does.
     #[inline]
     pub(crate) fn for_each_in(&self, chunk: &WorkChunk, mut visit: impl FnMut(WorkItem)) {
+        // One call of `visit`, so that it is compiled into the loop over the rows of a run.
+        self.for_each_run_in(chunk, |kind, rows| {
+            let (starts, durations, streams) = self.columns(kind);
+            let columns = starts[rows.clone()].iter().zip(&durations[rows.clone()]);
+            let columns = columns.zip(&streams[rows.clone()]);
+            for (row, ((&start_ns, &duration_ns), &stream)) in (rows.start as u32..).zip(columns) {
+                let end_ns = end_of(start_ns, duration_ns);
+                visit(WorkItem { kind, row, stream, start_ns, end_ns });
+            }
+        });
+    }
+
+    /// Calls `visit` for every run of rows of a chunk: of one table, up to where the next row of
+    /// another is due. Mostly many kernels.
+    #[inline]
+    pub(crate) fn for_each_run_in(
+        &self,
+        chunk: &WorkChunk,
+        mut visit: impl FnMut(WorkKind, Range<usize>),
+    ) {
         let mut tables = [
             (WorkKind::Kernel, chunk.kernels.clone()),
             (WorkKind::Memcpy, chunk.memcpys.clone()),
             (WorkKind::Memset, chunk.memsets.clone()),
         ];
-        // Rows of one table up to where the next row of another is due; mostly many kernels. One
-        // call of `visit`, so that it is compiled into the loop over the rows of a run.
         while let Some((at, run)) = self.next_run(&tables) {
             give_up_if_cancelled();
             let run = run.start..run.end.min(run.start + CHUNK_ITEMS);
             let (kind, rows) = &mut tables[at];
             rows.start = run.end;
-            let (starts, durations, streams) = self.columns(*kind);
-            let columns = starts[run.clone()].iter().zip(&durations[run.clone()]);
-            let columns = columns.zip(&streams[run.clone()]);
-            for (row, ((&start_ns, &duration_ns), &stream)) in (run.start as u32..).zip(columns) {
-                let end_ns = end_of(start_ns, duration_ns);
-                visit(WorkItem { kind: *kind, row, stream, start_ns, end_ns });
-            }
+            visit(*kind, run);
         }
     }
 
-    fn columns(&self, kind: WorkKind) -> (&'a [i64], &'a [u64], &'a [u32]) {
+    /// Starts, lengths and streams of a table.
+    pub(crate) fn columns(&self, kind: WorkKind) -> (&'a [i64], &'a [u64], &'a [u32]) {
         match kind {
             WorkKind::Kernel => {
                 (&self.kernels.start_ns, &self.kernels.duration_ns, &self.kernels.stream)
@@ -198,29 +214,36 @@ impl<'a> DeviceWork<'a> {
             None => rows.end,
             Some((start, at)) => {
                 let starts = &self.columns(*kind).0[rows.clone()];
-                let is_before = |own: &i64| (*own, first) < (start, at);
-                rows.start + gallop(starts, is_before)
+                // Rows that start with the other one are before it if their table is.
+                let limit = if first < at { start.checked_add(1) } else { Some(start) };
+                limit.map_or(rows.end, |limit| rows.start + n_below(starts, limit))
             }
         };
         Some((first, rows.start..end))
     }
 }
 
-/// How many values are before the partition point, found from the front.
-fn gallop(values: &[i64], is_before: impl Fn(&i64) -> bool) -> usize {
-    let mut step = 1;
-    let mut known = 0;
-    while known + step <= values.len() && is_before(&values[known + step - 1]) {
-        known += step;
-        step *= 2;
+/// How many of the ascending values at the front are below a limit. Blocks are counted whole: that
+/// they are read from front to back costs less than to wait for values here and there.
+fn n_below(values: &[i64], limit: i64) -> usize {
+    let mut n = 0;
+    let few = [8].into_iter().chain(std::iter::repeat(BLOCK_ROWS));
+    for block in few.scan(values, |rest, len| {
+        let block = rest.split_off(..len.min(rest.len()));
+        block.filter(|block| !block.is_empty())
+    }) {
+        let n_of_block = block.iter().filter(|value| **value < limit).count();
+        n += n_of_block;
+        if n_of_block < block.len() {
+            break;
+        }
     }
-    let until = (known + step).min(values.len());
-    known + values[known..until].partition_point(is_before)
+    n
 }
 
 /// `start + duration`, at the end of time where it lies beyond.
 #[inline]
-fn end_of(start_ns: i64, duration_ns: u64) -> i64 {
+pub(crate) fn end_of(start_ns: i64, duration_ns: u64) -> i64 {
     // Below the start only when the sum wrapped around.
     let end_ns = start_ns.wrapping_add(duration_ns as i64);
     if end_ns < start_ns { i64::MAX } else { end_ns }

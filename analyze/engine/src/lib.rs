@@ -20,10 +20,12 @@ mod percentile;
 mod precision;
 mod queue_depth;
 mod requests;
+mod sequence;
 mod stats;
 mod steps;
 mod summary;
 pub mod trace_builder;
+mod wide_column;
 mod work_class;
 mod work_reach;
 

@@ -5,12 +5,15 @@ use underspan_model::Timeline;
 
 use crate::DeviceWork;
 use crate::device_work::WorkChunk;
+use crate::sequence::are_all;
 
 /// Numbers for streams and devices, with one more of each for work that names none.
 #[derive(Debug, Clone)]
 pub(crate) struct Lanes {
     device_of_stream: Vec<u32>,
     n_devices: usize,
+    /// The device of all known streams, if it is one.
+    only_device: Option<u32>,
 }
 
 impl Lanes {
@@ -19,8 +22,10 @@ impl Lanes {
         let known = timeline.dimensions.streams.device.iter();
         let mut device_of_stream: Vec<u32> =
             known.map(|device| (*device).min(n_devices as u32)).collect();
+        let first = device_of_stream.first().copied();
+        let only_device = first.filter(|device| are_all(&device_of_stream, *device));
         device_of_stream.push(n_devices as u32);
-        Self { device_of_stream, n_devices: n_devices + 1 }
+        Self { device_of_stream, n_devices: n_devices + 1, only_device }
     }
 
     pub(crate) fn n_streams(&self) -> usize {
@@ -41,6 +46,20 @@ impl Lanes {
     #[inline]
     pub(crate) fn stream_lane(&self, stream: u32) -> usize {
         (stream as usize).min(self.device_of_stream.len() - 1)
+    }
+
+    /// Whether work on all of these streams is on the device of a lane, as far as that is seen at a
+    /// glance.
+    #[inline]
+    pub(crate) fn are_on(&self, lane: usize, streams: &[u32]) -> bool {
+        if self.only_device == Some(lane as u32) {
+            // Unknown streams lie above all others, and no count reaches the highest bit.
+            let last = (self.device_of_stream.len() as u32).wrapping_sub(2);
+            let above = |above, stream: &u32| above | stream | last.wrapping_sub(*stream);
+            return streams.iter().fold(0, above) >> 31 == 0;
+        }
+        let Some(first) = streams.first() else { return true };
+        self.device_lane(self.stream_lane(*first)) == lane && are_all(streams, *first)
     }
 
     #[inline]

@@ -1,10 +1,9 @@
 //! The API calls that launched device work, one row a call.
 
-use rayon::prelude::*;
-use underspan_model::give_up_if_cancelled;
-use underspan_model::{NONE_U32, TimestampNs};
+use underspan_model::{NONE_U32, TimestampNs, give_up_if_cancelled};
 
-use super::PART_ROWS;
+use super::called_rows::CalledRows;
+use crate::WorkKind;
 
 /// Columns of [`Launch`] rows, in the order of the calls.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -80,12 +79,17 @@ impl LaunchTable {
     }
 
     /// Gathers what each of `n_calls` calls launched. `memory` is used for a column.
-    pub(super) fn of(n_calls: usize, tables: [LaunchedRows<'_>; 3], mut memory: Vec<u32>) -> Self {
+    pub(super) fn of(
+        n_calls: usize,
+        tables: &[CalledRows; 3],
+        starts: [&[i64]; 3],
+        mut memory: Vec<u32>,
+    ) -> Self {
         memory.clear();
         memory.resize(n_calls, NONE_U32);
         let mut row_of_call = memory;
         // First which calls there are, so that rows come in the order of the calls at once.
-        for table in &tables {
+        for table in tables {
             table.for_each_run(|run| row_of_call[run.call as usize] = 0);
         }
         let mut calls = Vec::with_capacity(row_of_call.iter().filter(|row| **row == 0).count());
@@ -96,81 +100,17 @@ impl LaunchTable {
         give_up_if_cancelled();
         let nothing = Sums { first_start_ns: i64::MAX, n_kernels: 0, n_items: 0 };
         let mut sums = vec![nothing; calls.len()];
-        for table in &tables {
+        for (kind, (table, starts)) in tables.iter().zip(starts).enumerate() {
+            let are_kernels = kind == WorkKind::Kernel as usize;
             table.for_each_run(|run| {
                 let sums = &mut sums[row_of_call[run.call as usize] as usize];
-                sums.first_start_ns = sums.first_start_ns.min(run.first_start_ns);
+                sums.first_start_ns = sums.first_start_ns.min(starts[run.first_row as usize]);
                 sums.n_items = sums.n_items.saturating_add(run.n);
-                if table.are_kernels {
+                if are_kernels {
                     sums.n_kernels = sums.n_kernels.saturating_add(run.n);
                 }
             });
         }
         Self { calls, sums, row_of_call }
     }
-}
-
-/// The rows of a table with the call of each, by runs of rows that one call launched.
-pub(super) struct LaunchedRows<'a> {
-    calls: &'a [u32],
-    starts: &'a [i64],
-    are_kernels: bool,
-    /// Per part of the rows its runs; `None` where they are nearly as many as rows and not worth
-    /// keeping.
-    runs: Vec<Option<Vec<LaunchRun>>>,
-}
-
-/// Rows of one call that stand together in their table.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct LaunchRun {
-    call: u32,
-    n: u32,
-    first_start_ns: i64,
-}
-
-impl<'a> LaunchedRows<'a> {
-    pub(super) fn of(calls: &'a [u32], starts: &'a [i64], are_kernels: bool) -> Self {
-        let runs = calls
-            .par_chunks(PART_ROWS)
-            .zip(starts.par_chunks(PART_ROWS))
-            .map(|(calls, starts)| {
-                give_up_if_cancelled();
-                let most = PART_ROWS / 8;
-                let runs: Vec<_> = all_runs(calls, starts).take(most).collect();
-                (runs.len() < most).then_some(runs)
-            })
-            .collect();
-        Self { calls, starts, are_kernels, runs }
-    }
-
-    /// How many rows have a call.
-    pub(super) fn n_launched(&self) -> u64 {
-        let of_part = |calls: &[u32]| calls.iter().filter(|call| **call != NONE_U32).count() as u64;
-        self.calls.par_chunks(PART_ROWS).map(of_part).sum()
-    }
-
-    fn for_each_run(&self, mut visit: impl FnMut(LaunchRun)) {
-        let rows = self.calls.chunks(PART_ROWS).zip(self.starts.chunks(PART_ROWS));
-        for (runs, (calls, starts)) in self.runs.iter().zip(rows) {
-            give_up_if_cancelled();
-            match runs {
-                Some(runs) => runs.iter().copied().for_each(&mut visit),
-                None => all_runs(calls, starts).for_each(&mut visit),
-            }
-        }
-    }
-}
-
-/// Each run of rows that one call launched.
-fn all_runs<'a>(calls: &'a [u32], starts: &'a [i64]) -> impl Iterator<Item = LaunchRun> + 'a {
-    let mut row = 0;
-    calls.chunk_by(|a, b| a == b).filter_map(move |run| {
-        let first = row;
-        row += run.len();
-        (run[0] != NONE_U32).then(|| LaunchRun {
-            call: run[0],
-            n: run.len() as u32,
-            first_start_ns: starts[first],
-        })
-    })
 }

@@ -6,10 +6,11 @@
 
 mod call_index;
 mod call_names;
+mod called_rows;
 mod launches;
 
 use rayon::prelude::*;
-use underspan_model::{NONE_U32, ProcessId, Timeline, give_up_if_cancelled};
+use underspan_model::{NONE_U32, ProcessId, Timeline};
 
 pub use call_names::{CallKind, CallNames};
 pub use launches::{Launch, LaunchTable};
@@ -17,7 +18,7 @@ pub use launches::{Launch, LaunchTable};
 use crate::exact_ranks::{SignedStats, ValueParts};
 use crate::{WorkItem, WorkKind};
 use call_index::CallIndex;
-use launches::LaunchedRows;
+use called_rows::CalledRows;
 
 /// Rows a parallel task takes at once.
 const PART_ROWS: usize = 1 << 17;
@@ -52,10 +53,8 @@ pub struct UnlaunchedCounts {
 /// The join of device work and API calls.
 #[derive(Debug, Clone)]
 pub struct Correlation {
-    /// Row of the launching API call per kernel, copy and fill; [`NONE_U32`] without one.
-    calls: [Vec<u32>; 3],
-    /// How many of each have one.
-    n_launched: [u64; 3],
+    /// The calls of kernels, copies and fills.
+    rows: [CalledRows; 3],
     index: CallIndex,
     /// Index slot per stream.
     stream_slots: Vec<u32>,
@@ -67,35 +66,32 @@ pub struct Correlation {
 impl Correlation {
     /// Joins the device work of a timeline with its API calls.
     pub fn of(timeline: &Timeline) -> Self {
-        let mut index = CallIndex::of(timeline);
+        let (mut index, names) =
+            rayon::join(|| CallIndex::of(timeline), || CallNames::of(timeline));
         let streams = &timeline.dimensions.streams;
         let mut stream_slots: Vec<u32> =
             streams.process.iter().map(|process| index.slot(*process) as u32).collect();
         stream_slots.push(index.slot(NONE_U32) as u32);
         let (kernels, memcpys, memsets) = (&timeline.kernels, &timeline.memcpys, &timeline.memsets);
-        let calls = [
-            join(&index, &stream_slots, &kernels.stream, &kernels.correlation_id),
-            join(&index, &stream_slots, &memcpys.stream, &memcpys.correlation_id),
-            join(&index, &stream_slots, &memsets.stream, &memsets.correlation_id),
-        ];
+        let join = |streams, ids| CalledRows::join(&index, &stream_slots, streams, ids);
         let rows = [
-            LaunchedRows::of(&calls[0], &kernels.start_ns, true),
-            LaunchedRows::of(&calls[1], &memcpys.start_ns, false),
-            LaunchedRows::of(&calls[2], &memsets.start_ns, false),
+            join(&kernels.stream, &kernels.correlation_id),
+            join(&memcpys.stream, &memcpys.correlation_id),
+            join(&memsets.stream, &memsets.correlation_id),
         ];
-        let n_launched = rows.each_ref().map(LaunchedRows::n_launched);
+        let starts = [&kernels.start_ns[..], &memcpys.start_ns, &memsets.start_ns];
         // The index has done its work; a column as long as it takes its memory over.
-        let launches = LaunchTable::of(timeline.api_calls.len(), rows, index.forget_calls());
+        let memory = index.forget_calls();
+        let launches = LaunchTable::of(timeline.api_calls.len(), &rows, starts, memory);
         let mut joined = Self {
-            calls,
-            n_launched,
+            rows,
             index,
             stream_slots,
             launches,
-            names: CallNames::of(timeline),
+            names,
             unlaunched_kernels: UnlaunchedCounts::default(),
         };
-        if n_launched[0] < kernels.len() as u64 {
+        if joined.rows[0].n_launched() < kernels.len() as u64 {
             joined.unlaunched_kernels = joined.count_unlaunched_kernels(timeline);
         }
         joined
@@ -104,11 +100,14 @@ impl Correlation {
     /// The API call (row) that launched each row of a table; [`NONE_U32`] without one.
     #[inline]
     pub fn calls(&self, kind: WorkKind) -> &[u32] {
-        match kind {
-            WorkKind::Kernel => &self.calls[0],
-            WorkKind::Memcpy => &self.calls[1],
-            WorkKind::Memset => &self.calls[2],
-        }
+        self.rows[kind as usize].calls()
+    }
+
+    /// A position up to which all rows of a table from `row` on have one call; more may follow.
+    /// `near` is where the last answer was found.
+    #[inline]
+    pub(crate) fn run_end(&self, kind: WorkKind, row: usize, near: &mut (usize, usize)) -> usize {
+        self.rows[kind as usize].run_end(row, near)
     }
 
     /// The API call (row) that launched an item.
@@ -129,7 +128,7 @@ impl Correlation {
 
     /// Number of rows of a table that have a launching call.
     pub fn n_launched(&self, kind: WorkKind) -> u64 {
-        self.n_launched[kind as usize]
+        self.rows[kind as usize].n_launched()
     }
 
     /// What the API calls of the capture are, by name.
@@ -158,14 +157,14 @@ impl Correlation {
     pub fn launch_to_start(&self, timeline: &Timeline) -> Option<SignedStats> {
         SignedStats::of(&LaunchToStart {
             starts: &timeline.kernels.start_ns,
-            calls: &self.calls[0],
+            calls: self.calls(WorkKind::Kernel),
             call_starts: &timeline.api_calls.start_ns,
         })
     }
 
     fn count_unlaunched_kernels(&self, timeline: &Timeline) -> UnlaunchedCounts {
         let kernels = &timeline.kernels;
-        self.calls[0]
+        self.calls(WorkKind::Kernel)
             .par_chunks(PART_ROWS)
             .enumerate()
             .map(|(part, calls)| {
@@ -211,27 +210,6 @@ impl UnlaunchedCounts {
 fn slot_of(stream_slots: &[u32], stream: u32) -> usize {
     let last = stream_slots.len() - 1;
     stream_slots[(stream as usize).min(last)] as usize
-}
-
-/// The call of each row of a table.
-fn join(index: &CallIndex, stream_slots: &[u32], streams: &[u32], ids: &[u32]) -> Vec<u32> {
-    // Work of one launch mostly stands together: what was found last is found again. It is
-    // collected and not filled in, so that threads share the cost of touching new memory.
-    let find = |last: &mut (u32, u32, u32), (&stream, &id): (&u32, &u32)| {
-        if id != last.1 || stream != last.0 {
-            let found = match id {
-                NONE_U32 => NONE_U32,
-                id => index.find(slot_of(stream_slots, stream), id),
-            };
-            *last = (stream, id, found);
-        }
-        last.2
-    };
-    let nothing = || {
-        give_up_if_cancelled();
-        (NONE_U32, NONE_U32, NONE_U32)
-    };
-    streams.par_iter().zip(ids).with_min_len(PART_ROWS).map_init(nothing, find).collect()
 }
 
 struct LaunchToStart<'a> {

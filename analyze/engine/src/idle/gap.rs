@@ -154,10 +154,21 @@ impl<'a> GapSplitter<'a> {
         Self { calls, correlation, timeline, launch: nothing }
     }
 
-    /// The API call (row) that launched an item; [`NONE_U32`] without one.
+    /// The API call (row) that launched each row of a table; [`NONE_U32`] without one.
     #[inline]
-    pub(super) fn call_column(&self, item: &WorkItem) -> u32 {
-        self.correlation.calls(item.kind)[item.row as usize]
+    pub(super) fn calls_of(&self, kind: WorkKind) -> &'a [u32] {
+        self.correlation.calls(kind)
+    }
+
+    /// See [`Correlation::run_end`].
+    #[inline]
+    pub(super) fn run_end(&self, kind: WorkKind, row: usize, near: &mut (usize, usize)) -> usize {
+        self.correlation.run_end(kind, row, near)
+    }
+
+    /// The same of an item.
+    fn call_column(&self, item: &WorkItem) -> u32 {
+        self.calls_of(item.kind)[item.row as usize]
     }
 
     /// The call that launched `next`, and from when on its work is queued for sure: a gap that

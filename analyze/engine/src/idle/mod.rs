@@ -60,7 +60,7 @@ pub fn idle_of(
     let siblings = Siblings::of(timeline, reach.lanes());
     let parts: Vec<Vec<LaneIdle>> = (0..reach.chunks().len())
         .into_par_iter()
-        .map(|chunk| GapWalk::of_chunk(timeline, &splitter, &siblings, reach, chunk, n_longest))
+        .map(|chunk| GapWalk::of_chunk(timeline, &splitter, &siblings, occupancy, chunk, n_longest))
         .collect();
     let mut lanes = vec![LaneIdle::default(); reach.lanes().n_devices()];
     for part in parts {

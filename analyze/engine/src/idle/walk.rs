@@ -6,8 +6,13 @@ use underspan_model::give_up_if_cancelled;
 use underspan_model::{NONE_U32, Timeline};
 
 use super::gap::{CUT_AFTER_NS, Gap, GapSplitter, IdleClass, SplitGap};
-use crate::work_reach::{Lanes, WorkReach};
-use crate::{DeviceWork, WorkItem};
+use crate::device_work::end_of;
+use crate::sequence::Sequence;
+use crate::work_reach::Lanes;
+use crate::{DeviceWork, Occupancy, WorkItem};
+
+/// Most rows whose gaps are summed at once: where one of them is not plain, it was in vain.
+const MANY_ROWS: usize = 512;
 
 /// A walk over the items of a chunk in order of start.
 ///
@@ -34,17 +39,49 @@ struct Plain {
     length: u64,
 }
 
+impl Plain {
+    /// Adds the gaps before rows of the call on the device at hand, all of which are queued by then.
+    /// Does nothing where one is not plain.
+    fn add_many(&mut self, starts: &[i64], durations: &[u64], end_ns: &mut i64) -> bool {
+        let below_ns = self.below_ns.min(i64::MAX as u64) as i64;
+        let Some(of) = Sequence::of(starts, durations, *end_ns, below_ns) else { return false };
+        self.n += of.n_gaps;
+        self.length = self.length.saturating_add(of.idle_ns);
+        *end_ns = of.end_ns;
+        true
+    }
+}
+
+/// Where a walk is.
+struct At {
+    /// The stream of the last item.
+    stream_column: Option<u32>,
+    stream: usize,
+    /// The device at hand, how far its work reaches and its plain gaps.
+    lane: usize,
+    end: i64,
+    plain: Plain,
+}
+
+impl At {
+    fn new(walk: &GapWalk<'_>) -> Self {
+        let plain = Plain { call: NONE_U32, enqueued_ns: i64::MAX, below_ns: 0, n: 0, length: 0 };
+        Self { stream_column: None, stream: 0, lane: 0, end: walk.ends[0], plain }
+    }
+}
+
 impl GapWalk<'_> {
     /// Sums the gaps before the items of a chunk, per device.
     pub(super) fn of_chunk(
         timeline: &Timeline,
         splitter: &GapSplitter<'_>,
         siblings: &Siblings,
-        reach: &WorkReach,
+        occupancy: &Occupancy,
         chunk: usize,
         n_longest: usize,
     ) -> Vec<LaneIdle> {
         give_up_if_cancelled();
+        let reach = occupancy.reach();
         let lanes = reach.lanes();
         let mut walk = GapWalk {
             splitter: splitter.clone(),
@@ -53,41 +90,74 @@ impl GapWalk<'_> {
             lanes: vec![LaneIdle::default(); lanes.n_devices()],
             n_longest,
         };
-        let mut stream_column = None;
-        let (mut stream, mut lane) = (0, 0);
-        let mut end = walk.ends[0];
-        let mut plain =
-            Plain { call: NONE_U32, enqueued_ns: i64::MAX, below_ns: 0, n: 0, length: 0 };
-        DeviceWork::of(timeline).for_each_in(&reach.chunks()[chunk], |item| {
-            if stream_column != Some(item.stream) {
-                stream_column = Some(item.stream);
-                stream = lanes.stream_lane(item.stream);
-                let next = lanes.device_lane(stream);
-                if next != lane {
-                    walk.ends[lane] = end;
-                    walk.lanes[lane].add_plain(&mut plain);
-                    lane = next;
-                    end = walk.ends[lane];
-                    plain.below_ns = walk.lanes[lane].below_ns();
+        let is_one_device = occupancy.devices.len() == 1;
+        let (mut at, mut near) = (At::new(&walk), (0, 0));
+        let work = DeviceWork::of(timeline);
+        work.for_each_run_in(&reach.chunks()[chunk], |kind, rows| {
+            let (starts, durations, streams) = work.columns(kind);
+            let calls = walk.splitter.calls_of(kind);
+            let (mut row, mut singly_until) = (rows.start, 0);
+            while row < rows.end {
+                let item = WorkItem {
+                    kind,
+                    row: row as u32,
+                    stream: streams[row],
+                    start_ns: starts[row],
+                    end_ns: end_of(starts[row], durations[row]),
+                };
+                walk.add(&mut at, lanes, calls[row], &item);
+                row += 1;
+                // Up to where a call's work stands together there mostly are nothing but plain
+                // gaps, which are summed at once.
+                if row < singly_until {
+                    continue;
+                }
+                let end = walk.splitter.run_end(kind, row - 1, &mut near).min(rows.end);
+                while row < end && calls[row] == at.plain.call && at.end >= at.plain.enqueued_ns {
+                    let many = row..end.min(row + MANY_ROWS);
+                    let (starts, durations) = (&starts[many.clone()], &durations[many.clone()]);
+                    let are_plain = (is_one_device
+                        || lanes.are_on(at.lane, &streams[many.clone()]))
+                        && at.plain.add_many(starts, durations, &mut at.end);
+                    if !are_plain {
+                        singly_until = many.end;
+                        break;
+                    }
+                    row = many.end;
                 }
             }
-            if item.start_ns > end {
-                let length = item.start_ns.wrapping_sub(end) as u64;
-                let is_plain = walk.splitter.call_column(&item) == plain.call
-                    && end >= plain.enqueued_ns
-                    && length < plain.below_ns;
-                if is_plain {
-                    plain.n += 1;
-                    plain.length = plain.length.saturating_add(length);
-                } else if end != i64::MIN {
-                    walk.ends[lane] = end;
-                    plain = walk.add_other(lane, stream, &item, plain);
-                }
-            }
-            end = item.end_ns.max(end);
         });
-        walk.lanes[lane].add_plain(&mut plain);
+        walk.lanes[at.lane].add_plain(&mut at.plain);
         walk.lanes
+    }
+
+    /// Adds the gap that an item ends, if it ends one.
+    #[inline]
+    fn add(&mut self, at: &mut At, lanes: &Lanes, call: u32, item: &WorkItem) {
+        if at.stream_column != Some(item.stream) {
+            at.stream_column = Some(item.stream);
+            at.stream = lanes.stream_lane(item.stream);
+            let next = lanes.device_lane(at.stream);
+            if next != at.lane {
+                self.ends[at.lane] = at.end;
+                self.lanes[at.lane].add_plain(&mut at.plain);
+                at.lane = next;
+                at.end = self.ends[next];
+                at.plain.below_ns = self.lanes[next].below_ns();
+            }
+        }
+        if item.start_ns > at.end {
+            let length = item.start_ns.wrapping_sub(at.end) as u64;
+            let plain = &mut at.plain;
+            if call == plain.call && at.end >= plain.enqueued_ns && length < plain.below_ns {
+                plain.n += 1;
+                plain.length = plain.length.saturating_add(length);
+            } else if at.end != i64::MIN {
+                self.ends[at.lane] = at.end;
+                at.plain = self.add_other(at.lane, at.stream, item, *plain);
+            }
+        }
+        at.end = item.end_ns.max(at.end);
     }
 
     /// Adds the gap that `item` ends on the device of a lane, by looking at its launch.

@@ -15,7 +15,7 @@ pub use label::{StepDialect, StepLabel};
 
 use crate::device_work::WorkChunk;
 use crate::work_reach::Lanes;
-use crate::{Correlation, DeviceWork, WorkItem};
+use crate::{Correlation, DeviceWork, WorkItem, WorkKind};
 use device_labels::{LabelGroup, group_labels, match_groups};
 use find::{DeviceLabel, HostStep, HostSteps, find_steps};
 use owner::{CallOwners, LabelOwners};
@@ -139,12 +139,14 @@ impl Linker<'_> {
         let work = DeviceWork::of(self.timeline);
         let chunks = self.chunks;
         let owners = &CallOwners::of(self.timeline, &steps);
+        let calls = [WorkKind::Kernel, WorkKind::Memcpy, WorkKind::Memset]
+            .map(|kind| self.correlation.calls(kind));
         let mut sums = sum_by_step(&work, chunks, steps.len(), || {
             // Work of one launch mostly stands together.
             let mut last = (NONE_U32, NONE_U32);
             let mut position = (NONE_U32, 0);
             move |item: &WorkItem| {
-                let call = self.correlation.calls(item.kind)[item.row as usize];
+                let call = calls[item.kind as usize][item.row as usize];
                 if call != last.0 {
                     last = (call, owners.step_of(call, &mut position));
                 }

@@ -1,0 +1,105 @@
+//! Rows that ran one after another: many at a time, where nothing else has to be known of them.
+
+/// The time between rows that ran one after another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sequence {
+    /// How often one began later than the one before it had ended.
+    pub(crate) n_gaps: u64,
+    /// How long all gaps are together.
+    pub(crate) idle_ns: u64,
+    /// When the last one ended.
+    pub(crate) end_ns: i64,
+}
+
+impl Sequence {
+    /// Rows in order of start, of which the first follows what ended at `end_ns`. `None` where one
+    /// began before the one before it had ended, or not earlier than `below_ns` after that.
+    ///
+    /// The loop has no branch and compares by signs alone, so that it is compiled to as many rows
+    /// at a time as a register holds.
+    #[inline]
+    pub(crate) fn of(
+        starts: &[i64],
+        durations: &[u64],
+        end_ns: i64,
+        below_ns: i64,
+    ) -> Option<Self> {
+        let n = starts.len().min(durations.len());
+        let (starts, durations) = (&starts[..n], &durations[..n]);
+        let first = *starts.first().filter(|first| **first >= end_ns)?;
+        let last = n - 1;
+        // A length above the greatest time is negative here, and so is a gap that wrapped around.
+        let longest = below_ns.wrapping_sub(1);
+        let gap = first.wrapping_sub(end_ns);
+        let mut signs = gap | longest.wrapping_sub(gap) | durations[last] as i64;
+        let (mut idle, mut n_touching) = (gap, u64::from(gap == 0));
+        for ((start, before), length) in starts[1..].iter().zip(starts).zip(durations) {
+            let gap = start.wrapping_sub(*before).wrapping_sub(*length as i64);
+            signs |= gap | longest.wrapping_sub(gap) | *length as i64;
+            idle = idle.wrapping_add(gap);
+            n_touching += (gap.wrapping_sub(1) as u64) >> 63;
+        }
+        let end_ns = starts[last].checked_add(durations[last] as i64)?;
+        let n_gaps = n as u64 - n_touching;
+        (signs >= 0).then_some(Self { n_gaps, idle_ns: idle as u64, end_ns })
+    }
+}
+
+/// Whether all values are `like`.
+#[inline]
+pub(crate) fn are_all(values: &[u32], like: u32) -> bool {
+    values.iter().fold(0, |differing, value| differing | (value ^ like)) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The same, row by row and with numbers that cannot wrap around.
+    fn slowly(starts: &[i64], durations: &[u64], end_ns: i64, below_ns: i64) -> Option<Sequence> {
+        let mut found = Sequence { n_gaps: 0, idle_ns: 0, end_ns };
+        let mut idle = 0_i128;
+        for (start, duration) in starts.iter().zip(durations) {
+            let gap = i128::from(*start) - i128::from(found.end_ns);
+            if gap < 0 || gap >= i128::from(below_ns) {
+                return None;
+            }
+            found.n_gaps += u64::from(gap > 0);
+            idle += gap;
+            found.end_ns = i64::try_from(i128::from(*start) + i128::from(*duration)).ok()?;
+        }
+        found.idle_ns = u64::try_from(idle).ok()?;
+        (!starts.is_empty()).then_some(found)
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_what_row_by_row_finds(
+            begin in prop_oneof![Just(i64::MIN), -50..50_i64, Just(i64::MAX - 99)],
+            rows in prop::collection::vec((0..6_u64, 0..4_u64), 0..80),
+            odd in (0..80_usize, prop_oneof![Just(0), -4..4_i64, Just(i64::MIN), Just(i64::MAX)]),
+            below_ns in prop_oneof![0..8_i64, Just(i64::MAX)],
+        ) {
+            let mut at = begin;
+            let mut starts = Vec::new();
+            for (gap, length) in &rows {
+                at = at.saturating_add_unsigned(*gap);
+                starts.push(at);
+                at = at.saturating_add_unsigned(*length);
+            }
+            let mut durations: Vec<u64> = rows.iter().map(|row| row.1).collect();
+            if let Some(length) = durations.get_mut(odd.0) {
+                *length = length.wrapping_add_signed(odd.1);
+            }
+            let found = Sequence::of(&starts, &durations, begin, below_ns);
+            prop_assert_eq!(found, slowly(&starts, &durations, begin, below_ns));
+        }
+    }
+
+    #[test]
+    fn one_other_value_is_seen() {
+        assert!(are_all(&[7; 9], 7) && are_all(&[], 7));
+        assert!(!are_all(&[7, 7, 6], 7));
+    }
+}
