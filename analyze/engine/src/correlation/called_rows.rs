@@ -119,12 +119,13 @@ impl CalledRows {
         }
     }
 
-    /// A position up to which all rows from `row` on have one call, as far as runs were kept:
-    /// at least the next. `near` is where the last answer was found; rows mostly ascend.
+    /// The call of a row, and a position up to which all rows from it on have the same, as far as
+    /// runs were kept: at least the next. `near` is where the last answer was found; rows mostly
+    /// ascend. Where runs were kept, nothing else is read.
     #[inline]
-    pub(super) fn run_end(&self, row: usize, near: &mut (usize, usize)) -> usize {
+    pub(super) fn run_at(&self, row: usize, near: &mut (usize, usize)) -> (u32, usize) {
         let part = row / PART_ROWS;
-        let Some(Some(runs)) = self.runs.get(part) else { return row + 1 };
+        let Some(Some(runs)) = self.runs.get(part) else { return (self.calls()[row], row + 1) };
         if near.0 != part || runs.get(near.1).is_none_or(|run| run.first_row as usize > row) {
             *near = (part, runs.partition_point(|run| run.end() <= row));
         }
@@ -132,7 +133,7 @@ impl CalledRows {
             near.1 += 1;
         }
         let run = runs.get(near.1).filter(|run| run.first_row as usize <= row);
-        run.map_or(row + 1, CallRun::end)
+        run.map_or((NONE_U32, row + 1), |run| (run.call, run.end()))
     }
 }
 
@@ -238,7 +239,8 @@ mod tests {
             // In any order, and each row from wherever the last was.
             let mut near = (0, 0);
             for row in (0..expected.len()).chain((0..expected.len()).rev().step_by(3)) {
-                let end = joined.run_end(row, &mut near);
+                let (call, end) = joined.run_at(row, &mut near);
+                prop_assert_eq!(call, expected[row]);
                 prop_assert!(end > row && are_all(&expected[row..end], expected[row]));
                 let goes_on = expected.get(end).is_some_and(|next| *next == expected[row]);
                 prop_assert!(!goes_on || expected[row] == NONE_U32);
@@ -264,6 +266,6 @@ mod tests {
             n += 1;
         });
         assert_eq!(n, MOST_RUNS + 2);
-        assert_eq!(joined.run_end(9, &mut (0, 0)), 10);
+        assert_eq!(joined.run_at(9, &mut (0, 0)), (9, 10));
     }
 }

@@ -103,11 +103,16 @@ impl Correlation {
         self.rows[kind as usize].calls()
     }
 
-    /// A position up to which all rows of a table from `row` on have one call; more may follow.
-    /// `near` is where the last answer was found.
+    /// The call of a row of a table, [`NONE_U32`] without one, and a position up to which all rows
+    /// from it on have the same; more may follow. `near` is where the last answer was found.
     #[inline]
-    pub(crate) fn run_end(&self, kind: WorkKind, row: usize, near: &mut (usize, usize)) -> usize {
-        self.rows[kind as usize].run_end(row, near)
+    pub(crate) fn run_at(
+        &self,
+        kind: WorkKind,
+        row: usize,
+        near: &mut (usize, usize),
+    ) -> (u32, usize) {
+        self.rows[kind as usize].run_at(row, near)
     }
 
     /// The API call (row) that launched an item.

@@ -154,30 +154,23 @@ impl<'a> GapSplitter<'a> {
         Self { calls, correlation, timeline, launch: nothing }
     }
 
-    /// The API call (row) that launched each row of a table; [`NONE_U32`] without one.
+    /// See [`Correlation::run_at`].
     #[inline]
-    pub(super) fn calls_of(&self, kind: WorkKind) -> &'a [u32] {
-        self.correlation.calls(kind)
+    pub(super) fn run_at(
+        &self,
+        kind: WorkKind,
+        row: usize,
+        near: &mut (usize, usize),
+    ) -> (u32, usize) {
+        self.correlation.run_at(kind, row, near)
     }
 
-    /// See [`Correlation::run_end`].
+    /// From when on the work of a call is queued for sure: a gap that begins then is queue wait as a
+    /// whole.
     #[inline]
-    pub(super) fn run_end(&self, kind: WorkKind, row: usize, near: &mut (usize, usize)) -> usize {
-        self.correlation.run_end(kind, row, near)
-    }
-
-    /// The same of an item.
-    fn call_column(&self, item: &WorkItem) -> u32 {
-        self.calls_of(item.kind)[item.row as usize]
-    }
-
-    /// The call that launched `next`, and from when on its work is queued for sure: a gap that
-    /// begins then is queue wait as a whole.
-    #[inline]
-    pub(super) fn enqueued(&mut self, from: i64, next: &WorkItem) -> (u32, i64) {
-        let call = self.call_column(next);
+    pub(super) fn enqueued_ns(&mut self, from: i64, call: u32) -> i64 {
         if call == NONE_U32 {
-            return (NONE_U32, i64::MAX);
+            return i64::MAX;
         }
         if call != self.launch.call {
             let (start_ns, end_ns) = self.calls.span(call);
@@ -186,7 +179,7 @@ impl<'a> GapSplitter<'a> {
         } else if from < self.launch.enqueued_ns && !self.launch.is_first_known {
             self.look_for_first();
         }
-        (call, self.launch.enqueued_ns)
+        self.launch.enqueued_ns
     }
 
     #[cold]
@@ -199,13 +192,14 @@ impl<'a> GapSplitter<'a> {
         }
     }
 
-    /// Splits the gap from `from` to the start of `next`, which is later.
+    /// Splits the gap from `from` to the start of `next`, which is later and was launched by `call`.
     ///
     /// `is_quiet_since` says whether no device of the process has worked since an instant.
     pub(super) fn split(
         &mut self,
         from: i64,
         next: &WorkItem,
+        call: u32,
         is_quiet_since: impl Fn(i64) -> bool,
     ) -> SplitGap {
         let to = next.start_ns;
@@ -215,14 +209,14 @@ impl<'a> GapSplitter<'a> {
             let is_cut = length(from, to) > CUT_AFTER_NS && is_quiet_since(from);
             if is_cut { IdleClass::Cut } else { class }
         };
-        let Some(call) = self.correlation.call_of(next) else {
+        if call == NONE_U32 {
             let class = match self.why_unlaunched(next) {
                 Unlaunched::BeforeCapture => wait(IdleClass::QueueWait, from, to),
                 _ => IdleClass::Unknown,
             };
             gap.add(class, from, to);
             return gap;
-        };
+        }
         let (call_start, call_end) = self.calls.span(call);
         if call_start <= from && (call_end <= from || self.was_enqueued_by(call, from, next)) {
             gap.add(wait(IdleClass::QueueWait, from, to), from, to);

@@ -95,9 +95,9 @@ impl GapWalk<'_> {
         let work = DeviceWork::of(timeline);
         work.for_each_run_in(&reach.chunks()[chunk], |kind, rows| {
             let (starts, durations, streams) = work.columns(kind);
-            let calls = walk.splitter.calls_of(kind);
             let (mut row, mut singly_until) = (rows.start, 0);
             while row < rows.end {
+                let (call, end) = walk.splitter.run_at(kind, row, &mut near);
                 let item = WorkItem {
                     kind,
                     row: row as u32,
@@ -105,15 +105,15 @@ impl GapWalk<'_> {
                     start_ns: starts[row],
                     end_ns: end_of(starts[row], durations[row]),
                 };
-                walk.add(&mut at, lanes, calls[row], &item);
+                walk.add(&mut at, lanes, call, &item);
                 row += 1;
-                // Up to where a call's work stands together there mostly are nothing but plain
-                // gaps, which are summed at once.
                 if row < singly_until {
                     continue;
                 }
-                let end = walk.splitter.run_end(kind, row - 1, &mut near).min(rows.end);
-                while row < end && calls[row] == at.plain.call && at.end >= at.plain.enqueued_ns {
+                // Where a call's work stands together there mostly are nothing but plain gaps,
+                // which are summed at once.
+                let end = end.min(rows.end);
+                while row < end && call == at.plain.call && at.end >= at.plain.enqueued_ns {
                     let many = row..end.min(row + MANY_ROWS);
                     let (starts, durations) = (&starts[many.clone()], &durations[many.clone()]);
                     let are_plain = (is_one_device
@@ -154,7 +154,7 @@ impl GapWalk<'_> {
                 plain.length = plain.length.saturating_add(length);
             } else if at.end != i64::MIN {
                 self.ends[at.lane] = at.end;
-                at.plain = self.add_other(at.lane, at.stream, item, *plain);
+                at.plain = self.add_other(at.lane, at.stream, call, item, *plain);
             }
         }
         at.end = item.end_ns.max(at.end);
@@ -166,12 +166,13 @@ impl GapWalk<'_> {
         &mut self,
         lane: usize,
         stream: usize,
+        call: u32,
         item: &WorkItem,
         mut plain: Plain,
     ) -> Plain {
         let from = self.ends[lane];
         let length = item.start_ns.wrapping_sub(from) as u64;
-        (plain.call, plain.enqueued_ns) = self.splitter.enqueued(from, item);
+        (plain.call, plain.enqueued_ns) = (call, self.splitter.enqueued_ns(from, call));
         if plain.call != NONE_U32 && from >= plain.enqueued_ns && length < plain.below_ns {
             plain.n += 1;
             plain.length = plain.length.saturating_add(length);
@@ -180,7 +181,7 @@ impl GapWalk<'_> {
         let ends = &self.ends;
         let devices = self.siblings.of_stream(stream);
         let is_quiet_since = |at| devices.iter().all(|device| ends[*device as usize] <= at);
-        let split = self.splitter.split(from, item, is_quiet_since);
+        let split = self.splitter.split(from, item, call, is_quiet_since);
         self.lanes[lane].add(&split, item, self.n_longest);
         plain.below_ns = self.lanes[lane].below_ns();
         plain
