@@ -343,10 +343,12 @@ mod tests {
             let _ = may_go_on.recv();
         };
         let waiting = cancel.clone();
-        let waits = std::thread::spawn(move || until_cancelled(&waiting, work));
+        let (answer, answers) = channel();
+        std::thread::spawn(move || answer.send(until_cancelled(&waiting, work)));
         has_started.recv().unwrap();
         cancel.cancel();
-        assert_eq!(waits.join().unwrap(), None);
+        let patience = Duration::from_secs(20);
+        assert_eq!(answers.recv_timeout(patience), Ok(None), "before it may go on");
         drop(go_on);
         assert_eq!(until_cancelled(&Cancel::default(), || 7), Some(7));
     }
