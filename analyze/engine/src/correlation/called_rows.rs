@@ -203,17 +203,18 @@ mod tests {
 
         #[test]
         fn runs_and_calls_are_those_of_a_scan(
-            graphs in prop::collection::vec((1..40_u32, 0..4_u32, 0..3_i64), 1..60),
+            calls in prop::collection::vec((0..3_i64, 0..5_u32), 0..12),
+            groups in prop::collection::vec((1..40_u32, 0..6_u32, 0..3_i64), 1..60),
         ) {
             let mut trace = TraceBuilder::new();
+            for (pid, id) in calls {
+                trace.process(pid).api_call("cudaGraphLaunch", 0..1, id);
+            }
             let mut at = 0;
-            for (id, &(n, odd, pid)) in (1..).zip(&graphs) {
+            for (n, id, pid) in groups {
                 trace.process(pid).stream(pid as u32, 7);
-                if odd > 0 {
-                    trace.api_call("cudaGraphLaunch", at..at + 1, id);
-                }
                 for _ in 0..n {
-                    trace.kernel("k", at + 2..at + 3, if odd == 3 { NONE_U32 } else { id });
+                    trace.kernel("k", at + 2..at + 3, if id == 5 { NONE_U32 } else { id });
                     at += 3;
                 }
             }
