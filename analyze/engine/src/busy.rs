@@ -131,9 +131,31 @@ mod tests {
             trace.kernel("k", at * 10..at * 10 + length, NONE_U32);
         }
         let t = trace.build();
-        let occupancy = Occupancy::of(&t);
-        let expected: Vec<_> = occupancy.devices.iter().map(|d| (d.device, d.busy)).collect();
-        assert_eq!(busy_unions(&t), expected);
+        assert_busy(&t);
         assert!(busy_unions(&Timeline::new()).is_empty());
+    }
+
+    fn assert_busy(t: &Timeline) {
+        let occupancy = Occupancy::of(t);
+        let expected: Vec<_> = occupancy.devices.iter().map(|d| (d.device, d.busy)).collect();
+        assert_eq!(busy_unions(t), expected);
+    }
+
+    #[test]
+    fn work_that_stays_on_a_device_for_long_is_summed_many_rows_at_a_time() {
+        // Device after device, and all on one.
+        for n_devices in [1, 2] {
+            let mut trace = TraceBuilder::new();
+            for at in 0..5_000_i64 {
+                trace.stream((at / 700) as u32 % n_devices, at as u64 / 300 % 2);
+                let length = if at % 1_009 == 7 { 70 } else { 1 + at % 9 };
+                trace.kernel("k", at * 10..at * 10 + length, NONE_U32);
+            }
+            let mut t = trace.build();
+            assert_busy(&t);
+            // Of a few nobody knows the stream.
+            t.kernels.stream[2_500..2_503].fill(NONE_U32);
+            assert_busy(&t);
+        }
     }
 }

@@ -13,7 +13,8 @@ pub(crate) struct Sequence {
 
 impl Sequence {
     /// Rows in order of start, of which the first follows what ended at `end_ns`. `None` where one
-    /// began before the one before it had ended, or not earlier than `below_ns` after that.
+    /// began before the one before it had ended, or not earlier than `below_ns` after that, or has a
+    /// length above the greatest time.
     ///
     /// The loop has no branch and compares by signs alone, so that it is compiled to as many rows
     /// at a time as a register holds.
@@ -93,8 +94,16 @@ mod tests {
                 *length = length.wrapping_add_signed(odd.1);
             }
             let found = Sequence::of(&starts, &durations, begin, below_ns);
-            prop_assert_eq!(found, slowly(&starts, &durations, begin, below_ns));
+            // Lengths of centuries are left to who looks at rows one by one.
+            let is_odd = durations.iter().any(|length| i64::try_from(*length).is_err());
+            let slowly = slowly(&starts, &durations, begin, below_ns);
+            prop_assert!(found == slowly || is_odd && found.is_none(), "{found:?} {slowly:?}");
         }
+    }
+
+    #[test]
+    fn what_began_long_before_the_end_does_not_wrap_around_to_a_gap() {
+        assert_eq!(Sequence::of(&[i64::MIN], &[1], i64::MAX, i64::MAX), None);
     }
 
     #[test]

@@ -146,3 +146,25 @@ impl WorkReach {
         devices.iter().map(|[a, b, c]| *a.max(b).max(c)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace_builder::TraceBuilder;
+    use underspan_model::NONE_U32;
+
+    #[test]
+    fn streams_of_another_device_are_seen_among_many() {
+        let mut trace = TraceBuilder::new();
+        trace.stream(0, 7).stream(0, 8);
+        let one = Lanes::of(&trace.build());
+        let lane = one.device_lane(one.stream_lane(0));
+        assert!(one.are_on(lane, &[0, 1, 0]));
+        // A stream that is in no table is of no known device.
+        assert!(!one.are_on(lane, &[0, NONE_U32]) && !one.are_on(lane, &[2, 0]));
+        trace.stream(1, 7);
+        let two = Lanes::of(&trace.build());
+        assert!(two.are_on(lane, &[1, 1]) && !two.are_on(lane, &[0, 2]));
+        assert!(!two.are_on(two.device_lane(two.stream_lane(2)), &[0, 0]));
+    }
+}

@@ -259,6 +259,13 @@ fn assert_accounts(requests: &Requests) -> Result<(), TestCaseError> {
         prop_assert_eq!(at, request.interval.end());
         prop_assert!(request.steps.is_sorted_by_key(|membership| membership.step));
     }
+    prop_assert!(requests.requests.is_sorted_by_key(|request| request.interval));
+    for (request, of) in requests.requests.iter().enumerate() {
+        for membership in &of.steps {
+            let members = &requests.steps[membership.step as usize].members;
+            prop_assert!(members.iter().any(|member| member.request as usize == request));
+        }
+    }
     let mut given = 0;
     for step in &requests.steps {
         let sum: u64 = step.profile.iter().map(|(_, ns)| ns).sum();

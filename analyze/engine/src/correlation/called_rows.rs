@@ -137,6 +137,13 @@ impl CalledRows {
     }
 }
 
+#[cfg(test)]
+impl CalledRows {
+    pub(super) fn forget_runs(&mut self) {
+        self.runs.iter_mut().for_each(|runs| *runs = None);
+    }
+}
+
 /// What is gathered while a part is joined.
 struct Joining {
     first_row: usize,

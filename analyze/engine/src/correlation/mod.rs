@@ -115,6 +115,12 @@ impl Correlation {
         self.rows[kind as usize].run_at(row, near)
     }
 
+    /// As if there were as many runs as rows.
+    #[cfg(test)]
+    pub(crate) fn forget_runs(&mut self) {
+        self.rows.iter_mut().for_each(CalledRows::forget_runs);
+    }
+
     /// The API call (row) that launched an item.
     pub fn call_of(&self, item: &WorkItem) -> Option<u32> {
         let call = self.calls(item.kind).get(item.row as usize).copied()?;

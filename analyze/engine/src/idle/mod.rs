@@ -215,6 +215,37 @@ mod tests {
 
     proptest! {
         #[test]
+        fn many_rows_at_once_are_what_they_are_one_by_one(
+            graphs in prop::collection::vec((1..90_i64, 0..3_u32, 0..3_u64, 0..40_i64), 1..40),
+            odd in prop::collection::vec((0..3_000_usize, -30..900_i64), 0..9),
+            n_devices in 1..4_u32,
+        ) {
+            let mut trace = TraceBuilder::new();
+            let (mut at, mut n_rows) = (0, 0);
+            for (id, &(n, device, stream, delay)) in (1..).zip(&graphs) {
+                // Some of the work runs while the call goes on, some of it later than others'.
+                trace.stream(0, 0).api_call("cudaGraphLaunch", at..at + 50, id);
+                let mut run = at + delay;
+                for number in 0..n {
+                    let stream = if number % 7 == 6 { stream } else { 0 };
+                    trace.stream(device % n_devices, stream);
+                    let found = odd.iter().find(|(row, _)| *row == n_rows);
+                    run += found.map_or(number % 3, |(_, gap)| *gap);
+                    trace.kernel("k", run..run + 5, id);
+                    run += 5;
+                    n_rows += 1;
+                }
+                at += n * 6 - 20;
+            }
+            let t = trace.build();
+            let occupancy = Occupancy::of(&t);
+            let mut correlation = Correlation::of(&t);
+            let at_once = idle_of(&t, &correlation, &occupancy, 2);
+            correlation.forget_runs();
+            prop_assert_eq!(at_once, idle_of(&t, &correlation, &occupancy, 2));
+        }
+
+        #[test]
         fn parts_sum_to_the_idle_time(
             rows in prop::collection::vec((0..3_u8, 0..400_i64, 0..40_i64, 0..80_i64, 0..3_u64), 1..60),
         ) {
