@@ -228,7 +228,8 @@ mod tests {
                 let mut run = at + delay;
                 for number in 0..n {
                     let stream = if number % 7 == 6 { stream } else { 0 };
-                    trace.stream(device % n_devices, stream);
+                    let other = u32::from(number % 41 == 40);
+                    trace.stream((device + other) % n_devices, stream);
                     let found = odd.iter().find(|(row, _)| *row == n_rows);
                     run += found.map_or(number % 3, |(_, gap)| *gap);
                     trace.kernel("k", run..run + 5, id);
