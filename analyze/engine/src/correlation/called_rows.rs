@@ -59,18 +59,15 @@ impl CalledRows {
                 let rows = first_row..first_row + calls.len();
                 let mut joining = Joining::new(first_row);
                 let (streams, ids) = (&streams[rows.clone()], &ids[rows]);
-                let same = |stream, id, row: usize| {
+                let n_alike = |row: usize| {
+                    let n = n_same(ids[row], &ids[row..]);
                     // In one process, nothing but the id tells calls apart.
-                    let streams = if is_one_process { &[] } else { &streams[row..] };
-                    n_same(id, &ids[row..]).min(match streams {
-                        [] => usize::MAX,
-                        streams => n_same(stream, streams),
-                    })
+                    if is_one_process { n } else { n_same(streams[row], &streams[row..row + n]) }
                 };
                 let mut row = 0;
                 while row < ids.len() {
                     let (stream, id) = (streams[row], ids[row]);
-                    let n = same(stream, id, row);
+                    let n = n_alike(row);
                     let call = match id {
                         NONE_U32 => NONE_U32,
                         id => index.find(slot_of(stream_slots, stream), id),
