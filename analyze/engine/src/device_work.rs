@@ -10,7 +10,8 @@ use underspan_model::{DurationNs, Interval, Timeline, TimestampNs, give_up_if_ca
 /// threads share a capture of a few hundred thousand events evenly.
 const CHUNK_ITEMS: usize = 1 << 17;
 
-/// Rows that are looked at together for the end of a run.
+/// Rows that are looked at together for the end of a run: at first few, as many runs are short.
+const FEW_ROWS: usize = 8;
 const BLOCK_ROWS: usize = 64;
 
 /// What an item of device work is.
@@ -226,19 +227,16 @@ impl<'a> DeviceWork<'a> {
 /// How many of the ascending values at the front are below a limit. Blocks are counted whole: that
 /// they are read from front to back costs less than to wait for values here and there.
 fn n_below(values: &[i64], limit: i64) -> usize {
-    let mut n = 0;
-    let few = [8].into_iter().chain(std::iter::repeat(BLOCK_ROWS));
-    for block in few.scan(values, |rest, len| {
-        let block = rest.split_off(..len.min(rest.len()));
-        block.filter(|block| !block.is_empty())
-    }) {
+    let (mut n, mut n_rows) = (0, FEW_ROWS);
+    loop {
+        let block = &values[n..values.len().min(n + n_rows)];
         let n_of_block = block.iter().filter(|value| **value < limit).count();
         n += n_of_block;
-        if n_of_block < block.len() {
-            break;
+        if n_of_block < n_rows {
+            return n;
         }
+        n_rows = BLOCK_ROWS;
     }
-    n
 }
 
 /// `start + duration`, at the end of time where it lies beyond.

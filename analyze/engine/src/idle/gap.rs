@@ -119,7 +119,7 @@ impl SplitGap {
 #[derive(Clone)]
 pub(super) struct GapSplitter<'a> {
     calls: &'a HostCalls<'a>,
-    correlation: &'a Correlation,
+    pub(super) correlation: &'a Correlation,
     timeline: &'a Timeline,
     /// The launch looked at last: graphs ask for one many times.
     launch: LaunchSpan,
@@ -152,17 +152,6 @@ impl<'a> GapSplitter<'a> {
             is_first_known: true,
         };
         Self { calls, correlation, timeline, launch: nothing }
-    }
-
-    /// See [`Correlation::run_at`].
-    #[inline]
-    pub(super) fn run_at(
-        &self,
-        kind: WorkKind,
-        row: usize,
-        near: &mut (usize, usize),
-    ) -> (u32, usize) {
-        self.correlation.run_at(kind, row, near)
     }
 
     /// From when on the work of a call is queued for sure: a gap that begins then is queue wait as a

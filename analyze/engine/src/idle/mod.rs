@@ -223,7 +223,7 @@ mod tests {
             let mut trace = TraceBuilder::new();
             let (mut at, mut n_rows) = (0, 0);
             for (id, &(n, device, stream, delay)) in (1..).zip(&graphs) {
-                // Some of the work runs while the call goes on, some before it, as on another clock..
+                // Some of the work runs while the call goes on, some before it, as on another clock.
                 trace.stream(0, 0).api_call("cudaGraphLaunch", at..at + 50, id);
                 let mut run = at + delay;
                 for number in 0..n {

@@ -91,13 +91,15 @@ impl GapWalk<'_> {
             n_longest,
         };
         let is_one_device = occupancy.devices.len() == 1;
-        let (mut at, mut near) = (At::new(&walk), (0, 0));
+        // Where in each table the last run was.
+        let (mut at, mut near) = (At::new(&walk), [(0, 0); 3]);
         let work = DeviceWork::of(timeline);
         work.for_each_run_in(&reach.chunks()[chunk], |kind, rows| {
             let (starts, durations, streams) = work.columns(kind);
             let (mut row, mut singly_until) = (rows.start, 0);
             while row < rows.end {
-                let (call, end) = walk.splitter.run_at(kind, row, &mut near);
+                let near = &mut near[kind as usize];
+                let (call, end) = walk.splitter.correlation.run_at(kind, row, near);
                 let item = WorkItem {
                     kind,
                     row: row as u32,
