@@ -81,7 +81,7 @@ fn unions(
         let blocks = starts.chunks(MANY_ROWS).zip(durations.chunks(MANY_ROWS));
         for ((starts, durations), streams) in blocks.zip(streams[rows].chunks(MANY_ROWS)) {
             if lanes.are_on(lane, streams)
-                && let Some(of) = Sequence::of(starts, durations, union.reach, i64::MAX)
+                && let Some(of) = Sequence::of(starts, durations, union.reach)
             {
                 union.length = (union.length)
                     .wrapping_add(of.end_ns.wrapping_sub(union.reach) as u64)

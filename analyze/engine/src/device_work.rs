@@ -199,6 +199,23 @@ impl<'a> DeviceWork<'a> {
         }
     }
 
+    /// Correlation ids of a table.
+    pub(crate) fn correlation_ids(&self, kind: WorkKind) -> &'a [u32] {
+        match kind {
+            WorkKind::Kernel => &self.kernels.correlation_id,
+            WorkKind::Memcpy => &self.memcpys.correlation_id,
+            WorkKind::Memset => &self.memsets.correlation_id,
+        }
+    }
+
+    /// A row of a table.
+    #[inline]
+    pub(crate) fn item(&self, kind: WorkKind, row: usize) -> WorkItem {
+        let (starts, durations, streams) = self.columns(kind);
+        let (start_ns, end_ns) = (starts[row], end_of(starts[row], durations[row]));
+        WorkItem { kind, row: row as u32, stream: streams[row], start_ns, end_ns }
+    }
+
     /// Which table's row is next, and the rows of it that come before those of other tables.
     /// Of rows that start together those of the first table come first.
     fn next_run(&self, tables: &[(WorkKind, Range<usize>); 3]) -> Option<(usize, Range<usize>)> {
@@ -224,19 +241,14 @@ impl<'a> DeviceWork<'a> {
     }
 }
 
-/// How many of the ascending values at the front are below a limit. Blocks are counted whole: that
-/// they are read from front to back costs less than to wait for values here and there.
+/// How many of the ascending values at the front are below a limit.
 fn n_below(values: &[i64], limit: i64) -> usize {
-    let (mut n, mut n_rows) = (0, FEW_ROWS);
-    loop {
-        let block = &values[n..values.len().min(n + n_rows)];
-        let n_of_block = block.iter().filter(|value| **value < limit).count();
-        n += n_of_block;
-        if n_of_block < n_rows {
-            return n;
-        }
-        n_rows = BLOCK_ROWS;
+    let mut n = 0;
+    while values.get(n + BLOCK_ROWS - 1).is_some_and(|last| *last < limit) {
+        n += BLOCK_ROWS;
     }
+    let block = &values[n..values.len().min(n + BLOCK_ROWS)];
+    n + block.partition_point(|value| *value < limit)
 }
 
 /// `start + duration`, at the end of time where it lies beyond.

@@ -28,6 +28,7 @@ pub mod trace_builder;
 mod wide_column;
 mod work_class;
 mod work_reach;
+mod work_runs;
 
 pub use analysis::{Analysis, AnalysisOptions};
 pub use attribution::WorkAttribution;

@@ -5,13 +5,11 @@ use underspan_model::{NONE_U32, give_up_if_cancelled};
 
 use super::call_index::CallIndex;
 use super::{PART_ROWS, slot_of};
-use crate::sequence::are_all;
+use crate::sequence::{are_all, n_alike};
 use crate::wide_column::WideColumn;
 
 /// Runs are kept where there are at most this many of a part's rows.
 const MOST_RUNS: usize = PART_ROWS / 8;
-/// Rows that are compared at once.
-const BLOCK: usize = 16;
 
 /// Rows of one call that stand together in their table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,15 +57,15 @@ impl CalledRows {
                 let rows = first_row..first_row + calls.len();
                 let mut joining = Joining::new(first_row);
                 let (streams, ids) = (&streams[rows.clone()], &ids[rows]);
-                let n_alike = |row: usize| {
-                    let n = n_same(ids[row], &ids[row..]);
+                let n_of_call = |row: usize| {
+                    let n = n_alike(&ids[row..]);
                     // In one process, nothing but the id tells calls apart.
-                    if is_one_process { n } else { n_same(streams[row], &streams[row..row + n]) }
+                    if is_one_process { n } else { n_alike(&streams[row..row + n]) }
                 };
                 let mut row = 0;
                 while row < ids.len() {
                     let (stream, id) = (streams[row], ids[row]);
-                    let n = n_alike(row);
+                    let n = n_of_call(row);
                     let call = match id {
                         NONE_U32 => NONE_U32,
                         id => index.find(slot_of(stream_slots, stream), id),
@@ -174,18 +172,6 @@ impl Joining {
     }
 }
 
-/// How many values at the front are `value`.
-#[inline]
-fn n_same(value: u32, values: &[u32]) -> usize {
-    // Where each row has a call of its own, the second value already differs.
-    if values.get(1).is_none_or(|second| *second != value) {
-        return 1.min(values.len());
-    }
-    let blocks = values.chunks_exact(BLOCK).take_while(|block| are_all(block, value)).count();
-    let from = blocks * BLOCK;
-    from + values[from..].iter().take_while(|of| **of == value).count()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,17 +180,6 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        #[test]
-        fn equal_values_at_the_front_are_counted(
-            n in 0..70_usize, more in prop::collection::vec(0..3_u32, 0..9),
-        ) {
-            let mut values = vec![7; n];
-            values.extend(more);
-            let expected = values.iter().take_while(|value| **value == 7).count();
-            prop_assume!(n > 0);
-            prop_assert_eq!(n_same(7, &values), expected);
-        }
-
         #[test]
         fn runs_and_calls_are_those_of_a_scan(
             calls in prop::collection::vec((0..3_i64, 0..5_u32), 0..12),

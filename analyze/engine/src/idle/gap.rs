@@ -1,5 +1,7 @@
 //! One gap, and how it is split.
 
+use std::hint::select_unpredictable;
+
 use underspan_model::tables::MemcpyKind;
 use underspan_model::{DurationNs, Interval, NONE_U32, Timeline, TimestampNs};
 
@@ -73,12 +75,14 @@ impl Gap {
     }
 }
 
+#[inline]
 fn largest(parts: &[u64; IdleClass::ALL.len()]) -> usize {
-    let mut largest = 0;
-    for (at, part) in parts.iter().enumerate() {
-        if *part > parts[largest] {
-            largest = at;
-        }
+    let (mut largest, mut length) = (0, parts[0]);
+    for (at, part) in parts.iter().enumerate().skip(1) {
+        // Which one it is differs from gap to gap.
+        let is_larger = *part > length;
+        largest = select_unpredictable(is_larger, at, largest);
+        length = select_unpredictable(is_larger, *part, length);
     }
     largest
 }

@@ -239,10 +239,12 @@ mod tests {
                 at += n * 6 - 20;
             }
             let t = trace.build();
-            let occupancy = Occupancy::of(&t);
+            let mut occupancy = Occupancy::of(&t);
             let mut correlation = Correlation::of(&t);
             let at_once = idle_of(&t, &correlation, &occupancy, 2);
             correlation.forget_runs();
+            prop_assert_eq!(&at_once, &idle_of(&t, &correlation, &occupancy, 2));
+            occupancy.forget_runs();
             prop_assert_eq!(at_once, idle_of(&t, &correlation, &occupancy, 2));
         }
 

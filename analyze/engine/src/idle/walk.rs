@@ -1,18 +1,16 @@
 //! The walk over device work that finds gaps and sums them.
 
+use std::ops::Range;
+
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use underspan_model::give_up_if_cancelled;
 use underspan_model::{NONE_U32, Timeline};
 
 use super::gap::{CUT_AFTER_NS, Gap, GapSplitter, IdleClass, SplitGap};
-use crate::device_work::end_of;
-use crate::sequence::Sequence;
 use crate::work_reach::Lanes;
-use crate::{DeviceWork, Occupancy, WorkItem};
-
-/// Most rows whose gaps are summed at once: where one of them is not plain, it was in vain.
-const MANY_ROWS: usize = 512;
+use crate::work_runs::WorkRun;
+use crate::{DeviceWork, Occupancy, WorkItem, WorkKind};
 
 /// A walk over the items of a chunk in order of start.
 ///
@@ -37,19 +35,6 @@ struct Plain {
     below_ns: u64,
     n: u64,
     length: u64,
-}
-
-impl Plain {
-    /// Adds the gaps before rows of the call on the device at hand, all of which are queued by then.
-    /// Does nothing where one is not plain.
-    fn add_many(&mut self, starts: &[i64], durations: &[u64], end_ns: &mut i64) -> bool {
-        let below_ns = self.below_ns.min(i64::MAX as u64) as i64;
-        let Some(of) = Sequence::of(starts, durations, *end_ns, below_ns) else { return false };
-        self.n += of.n_gaps;
-        self.length = self.length.saturating_add(of.idle_ns);
-        *end_ns = of.end_ns;
-        true
-    }
 }
 
 /// Where a walk is.
@@ -90,47 +75,68 @@ impl GapWalk<'_> {
             lanes: vec![LaneIdle::default(); lanes.n_devices()],
             n_longest,
         };
-        let is_one_device = occupancy.devices.len() == 1;
         // Where in each table the last run was.
         let (mut at, mut near) = (At::new(&walk), [(0, 0); 3]);
         let work = DeviceWork::of(timeline);
-        work.for_each_run_in(&reach.chunks()[chunk], |kind, rows| {
-            let (starts, durations, streams) = work.columns(kind);
-            let (mut row, mut singly_until) = (rows.start, 0);
-            while row < rows.end {
-                let near = &mut near[kind as usize];
-                let (call, end) = walk.splitter.correlation.run_at(kind, row, near);
-                let item = WorkItem {
-                    kind,
-                    row: row as u32,
-                    stream: streams[row],
-                    start_ns: starts[row],
-                    end_ns: end_of(starts[row], durations[row]),
-                };
-                walk.add(&mut at, lanes, call, &item);
-                row += 1;
-                if row < singly_until {
-                    continue;
-                }
-                // Where a call's work stands together there mostly are nothing but plain gaps,
-                // which are summed at once.
-                let end = end.min(rows.end);
-                while row < end && call == at.plain.call && at.end >= at.plain.enqueued_ns {
-                    let many = row..end.min(row + MANY_ROWS);
-                    let (starts, durations) = (&starts[many.clone()], &durations[many.clone()]);
-                    let are_plain = (is_one_device
-                        || lanes.are_on(at.lane, &streams[many.clone()]))
-                        && at.plain.add_many(starts, durations, &mut at.end);
-                    if !are_plain {
-                        singly_until = many.end;
-                        break;
-                    }
-                    row = many.end;
-                }
+        let Some(runs) = occupancy.runs_of(chunk) else {
+            work.for_each_run_in(&reach.chunks()[chunk], |kind, rows| {
+                walk.add_rows(&mut at, lanes, &work, kind, rows, &mut near[kind as usize]);
+            });
+            return walk.into_lanes(at);
+        };
+        for run in runs {
+            let (kind, row) = (run.first.kind, run.first.row as usize);
+            let (near, rows) = (&mut near[kind as usize], row..row + run.n as usize);
+            let (call, end) = walk.splitter.correlation.run_at(kind, row, near);
+            walk.add(&mut at, lanes, call, &run.first);
+            let are_added = rows.len() == 1
+                || end >= rows.end && walk.add_plain(&mut at, call, run);
+            if !are_added {
+                walk.add_rows(&mut at, lanes, &work, kind, row + 1..rows.end, near);
             }
-        });
-        walk.lanes[at.lane].add_plain(&mut at.plain);
-        walk.lanes
+        }
+        walk.into_lanes(at)
+    }
+
+    fn into_lanes(mut self, mut at: At) -> Vec<LaneIdle> {
+        self.lanes[at.lane].add_plain(&mut at.plain);
+        self.lanes
+    }
+
+    /// Adds rows of a table one by one.
+    fn add_rows(
+        &mut self,
+        at: &mut At,
+        lanes: &Lanes,
+        work: &DeviceWork<'_>,
+        kind: WorkKind,
+        rows: Range<usize>,
+        near: &mut (usize, usize),
+    ) {
+        for row in rows {
+            let (call, _) = self.splitter.correlation.run_at(kind, row, near);
+            self.add(at, lanes, call, &work.item(kind, row));
+        }
+    }
+
+    /// Adds the gaps within rows of a call, the first of which has been added. Does nothing where one
+    /// may not be plain.
+    #[inline]
+    fn add_plain(&mut self, at: &mut At, call: u32, run: &WorkRun) -> bool {
+        if at.end != run.first.end_ns || call == NONE_U32 {
+            return false;
+        }
+        let plain = &mut at.plain;
+        if plain.call != call || at.end < plain.enqueued_ns {
+            (plain.call, plain.enqueued_ns) = (call, self.splitter.enqueued_ns(at.end, call));
+        }
+        if at.end < plain.enqueued_ns || run.longest_ns >= plain.below_ns {
+            return false;
+        }
+        plain.n += u64::from(run.n_gaps);
+        plain.length = plain.length.saturating_add(run.idle_ns);
+        at.end = run.end_ns;
+        true
     }
 
     /// Adds the gap that an item ends, if it ends one.
@@ -181,8 +187,8 @@ impl GapWalk<'_> {
             return plain;
         }
         let ends = &self.ends;
-        let devices = self.siblings.of_stream(stream);
-        let is_quiet_since = |at| devices.iter().all(|device| ends[*device as usize] <= at);
+        let devices = || self.siblings.of_stream(stream).iter();
+        let is_quiet_since = |at| devices().all(|device| ends[*device as usize] <= at);
         let split = self.splitter.split(from, item, call, is_quiet_since);
         self.lanes[lane].add(&split, item, self.n_longest);
         plain.below_ns = self.lanes[lane].below_ns();

@@ -7,6 +7,7 @@ use underspan_model::{DeviceId, DurationNs, Interval, StreamId, Timeline, Timest
 
 use crate::device_work::WorkChunk;
 use crate::work_reach::{LaneReach, Lanes, WorkReach};
+use crate::work_runs::{WorkRun, WorkRuns};
 use crate::{DeviceWork, WorkClass, WorkClasses};
 use totals::{N_SORTS, StreamTotals, Totals};
 
@@ -18,6 +19,8 @@ pub struct Occupancy {
     /// Streams with work, in order of their ids; work of unknown streams last.
     pub streams: Vec<StreamOccupancy>,
     reach: WorkReach,
+    /// The work of each chunk in few records.
+    runs: Vec<Option<Vec<WorkRun>>>,
 }
 
 /// What one device did.
@@ -117,15 +120,30 @@ impl Occupancy {
         &self.reach
     }
 
+    /// The work of a chunk in few records, unless they would be nearly as many as rows.
+    pub(crate) fn runs_of(&self, chunk: usize) -> Option<&[WorkRun]> {
+        self.runs.get(chunk)?.as_deref()
+    }
+
+    /// Gives back the memory of [`Self::runs_of`], without which gaps are found more slowly.
+    pub(crate) fn forget_runs(&mut self) {
+        self.runs = Vec::new();
+    }
+
     fn of_chunks(timeline: &Timeline, lanes: Lanes, chunks: Vec<WorkChunk>) -> Self {
         let work = DeviceWork::of(timeline);
         let classes = WorkClasses::of(timeline);
-        let walk = |chunk: &WorkChunk, reach: LaneReach| {
-            Totals::of_chunk(timeline, &classes, &lanes, chunk, reach)
+        let walk = |chunk: &WorkChunk, reach: LaneReach, runs: &mut WorkRuns| {
+            Totals::of_chunk(timeline, &classes, &lanes, chunk, reach, runs)
         };
         // Each chunk as if nothing had run before it.
-        let fresh: Vec<(Totals, LaneReach)> =
-            chunks.par_iter().map(|chunk| walk(chunk, LaneReach::nothing(&lanes))).collect();
+        let (fresh, runs): (Vec<(Totals, LaneReach)>, Vec<_>) = chunks
+            .par_iter()
+            .map(|chunk| {
+                let mut runs = WorkRuns::new();
+                (walk(chunk, LaneReach::nothing(&lanes), &mut runs), runs.into_runs())
+            })
+            .unzip();
         let reach = WorkReach::new(lanes.clone(), chunks, fresh.iter().map(|(_, reach)| reach));
         // What still ran when a chunk began concerns only the items that start before it ends:
         // those are walked again, without and with it, and the difference is put right.
@@ -136,12 +154,13 @@ impl Occupancy {
             .map(|(at, ((totals, _), chunk))| {
                 let before = reach.before(at);
                 let head = work.head_of(chunk, before.latest());
-                let without = walk(&head, LaneReach::nothing(&lanes)).0;
-                let with = walk(&head, before.clone()).0;
+                let nowhere = &mut WorkRuns::unwanted();
+                let without = walk(&head, LaneReach::nothing(&lanes), nowhere).0;
+                let with = walk(&head, before.clone(), nowhere).0;
                 totals.corrected(&without, &with)
             })
             .reduce(|| Totals::empty(&lanes), Totals::plus);
-        occupancy(&totals, timeline, &lanes, reach)
+        Self { runs, ..occupancy(&totals, timeline, &lanes, reach) }
     }
 }
 
@@ -149,7 +168,7 @@ fn occupancy(totals: &Totals, timeline: &Timeline, lanes: &Lanes, reach: WorkRea
     let n_streams = timeline.dimensions.streams.len();
     let n_devices = timeline.dimensions.devices.len();
     let id_of = |lane: usize, len: usize| if lane < len { lane as u32 } else { u32::MAX };
-    let mut found = Occupancy { devices: Vec::new(), streams: Vec::new(), reach };
+    let mut found = Occupancy { devices: Vec::new(), streams: Vec::new(), reach, runs: Vec::new() };
     // The sums of a device's streams are its own.
     let mut by_device: Vec<Option<StreamTotals>> = vec![None; lanes.n_devices()];
     for (lane, stream) in totals.streams.iter().enumerate() {

@@ -4,11 +4,15 @@
 //! item starts earlier, so whatever reaches past its start covers everything from there on. Most
 //! items start when nothing else runs on their device, and for them only the plain sums change.
 
+use std::ops::Range;
+
 use underspan_model::Timeline;
 use underspan_model::give_up_if_cancelled;
 
-use crate::device_work::WorkChunk;
+use crate::device_work::{WorkChunk, end_of};
+use crate::sequence::{Sequence, n_alike};
 use crate::work_reach::{LaneReach, Lanes};
+use crate::work_runs::{FEWEST_ROWS, MOST_ROWS, WorkRuns};
 use crate::{DeviceWork, WorkClass, WorkClasses, WorkItem, WorkKind};
 
 /// What sums are kept for: the classes of work, and fills apart from copies.
@@ -86,18 +90,21 @@ impl Totals {
         }
     }
 
-    /// Walks a chunk, given how far earlier work reaches; says how far it reaches then.
+    /// Walks a chunk, given how far earlier work reaches; says how far it reaches then, and adds
+    /// its rows to `runs`.
     pub(super) fn of_chunk(
         timeline: &Timeline,
         classes: &WorkClasses,
         lanes: &Lanes,
         chunk: &WorkChunk,
         reach: LaneReach,
+        runs: &mut WorkRuns,
     ) -> (Self, LaneReach) {
         give_up_if_cancelled();
-        let work = DeviceWork::of(timeline);
-        let shapes = &timeline.kernels.shape;
         let mut walk = Walk {
+            work: DeviceWork::of(timeline),
+            shapes: &timeline.kernels.shape,
+            classes,
             lanes,
             totals: Self::empty(lanes),
             reach,
@@ -110,14 +117,7 @@ impl Totals {
             time: 0,
         };
         walk.latest = walk.latest_of(0);
-        work.for_each_in(chunk, |item| {
-            let sort = match item.kind {
-                WorkKind::Kernel => classes.of_kernel(shapes[item.row as usize]).index(),
-                WorkKind::Memcpy => WorkClass::Copy.index(),
-                WorkKind::Memset => MEMSET,
-            };
-            walk.add(&item, sort);
-        });
+        walk.work.clone().for_each_run_in(chunk, |kind, rows| walk.add_rows(kind, rows, runs));
         walk.flush();
         (walk.totals, walk.reach)
     }
@@ -165,6 +165,9 @@ impl Totals {
 /// A walk over items in order of start. Items of one stream and sort mostly come in runs, whose
 /// sums are kept beside the totals until the run ends.
 struct Walk<'a> {
+    work: DeviceWork<'a>,
+    shapes: &'a [u32],
+    classes: &'a WorkClasses,
     lanes: &'a Lanes,
     totals: Totals,
     reach: LaneReach,
@@ -179,33 +182,106 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
+    /// Adds rows of a table. Those of one launch mostly stand together and ran one after another,
+    /// which is seen at once.
+    #[inline]
+    fn add_rows(&mut self, kind: WorkKind, rows: Range<usize>, runs: &mut WorkRuns) {
+        let ids = self.work.correlation_ids(kind);
+        let (mut row, mut singles) = (rows.start, rows.start);
+        while row < rows.end {
+            let n = n_alike(&ids[row..rows.end.min(row + MOST_ROWS)]);
+            if n >= FEWEST_ROWS {
+                self.add_one_by_one(kind, singles..row, runs);
+                singles = row;
+                if let Some(within) = self.sequence_of(kind, row..row + n) {
+                    self.add_sequence(kind, row..row + n, within.end_ns);
+                    runs.add_sequence(self.work.item(kind, row), n, &within);
+                    singles = row + n;
+                }
+            }
+            row += n;
+        }
+        self.add_one_by_one(kind, singles..rows.end, runs);
+    }
+
+    /// The time between rows on one device that begin after everything before and ran one after
+    /// another.
+    fn sequence_of(&self, kind: WorkKind, rows: Range<usize>) -> Option<Sequence> {
+        let (starts, durations, streams) = self.work.columns(kind);
+        let (first, others) = (self.work.item(kind, rows.start), rows.start + 1..rows.end);
+        let device = self.lanes.device_lane(self.lanes.stream_lane(first.stream));
+        let is_alone = self.latest_of(device) <= first.start_ns
+            && self.lanes.are_on(device, &streams[rows]);
+        is_alone
+            .then(|| Sequence::of(&starts[others.clone()], &durations[others], first.end_ns))?
+    }
+
+    /// Adds rows that are a sequence, the last of which ends at `end_ns`.
+    fn add_sequence(&mut self, kind: WorkKind, rows: Range<usize>, end_ns: i64) {
+        let (starts, durations, streams) = self.work.columns(kind);
+        for row in rows.clone() {
+            let (stream, sort) = (streams[row], self.sort_of(kind, row));
+            if self.stream_column != Some(stream) || self.sort != sort {
+                if row > rows.start {
+                    self.reach_to(end_of(starts[row - 1], durations[row - 1]));
+                }
+                self.turn_to(stream, starts[row], sort);
+            }
+            self.n += 1;
+            self.time += u128::from(durations[row]);
+        }
+        self.reach_to(end_ns);
+    }
+
+    fn add_one_by_one(&mut self, kind: WorkKind, rows: Range<usize>, runs: &mut WorkRuns) {
+        for row in rows.clone() {
+            self.add(&self.work.item(kind, row), self.sort_of(kind, row));
+        }
+        runs.add_rows(rows.len(), |at| self.work.item(kind, rows.start + at));
+    }
+
+    #[inline]
+    fn sort_of(&self, kind: WorkKind, row: usize) -> usize {
+        match kind {
+            WorkKind::Kernel => self.classes.of_kernel(self.shapes[row]).index(),
+            WorkKind::Memcpy => WorkClass::Copy.index(),
+            WorkKind::Memset => MEMSET,
+        }
+    }
+
     #[inline]
     fn add(&mut self, item: &WorkItem, sort: usize) {
         if self.stream_column != Some(item.stream) || self.sort != sort {
-            self.turn_to(item, sort);
+            self.turn_to(item.stream, item.start_ns, sort);
         }
         self.n += 1;
         self.time += u128::from(item.duration_ns());
         if item.start_ns < self.latest {
             self.add_beside_others(item);
         } else {
-            self.reach.streams[self.stream] = item.end_ns;
-            self.reach.devices[self.device][CLASS[sort]] = item.end_ns;
-            self.latest = item.end_ns;
+            self.reach_to(item.end_ns);
         }
     }
 
-    fn turn_to(&mut self, item: &WorkItem, sort: usize) {
+    /// Work that began after everything before it on its device ended.
+    #[inline]
+    fn reach_to(&mut self, end_ns: i64) {
+        self.reach.streams[self.stream] = end_ns;
+        self.reach.devices[self.device][CLASS[self.sort]] = end_ns;
+        self.latest = end_ns;
+    }
+
+    fn turn_to(&mut self, stream_column: u32, start_ns: i64, sort: usize) {
         self.flush();
         self.sort = sort;
-        if self.stream_column != Some(item.stream) {
-            self.stream_column = Some(item.stream);
-            self.stream = self.lanes.stream_lane(item.stream);
+        if self.stream_column != Some(stream_column) {
+            self.stream_column = Some(stream_column);
+            self.stream = self.lanes.stream_lane(stream_column);
             self.device = self.lanes.device_lane(self.stream);
             self.latest = self.latest_of(self.device);
         }
         let stream = &mut self.totals.streams[self.stream];
-        stream.first_start = stream.first_start.min(item.start_ns);
+        stream.first_start = stream.first_start.min(start_ns);
     }
 
     fn latest_of(&self, device: usize) -> i64 {
