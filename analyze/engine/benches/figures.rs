@@ -110,6 +110,8 @@ fn parts(kind: Kind, t: &Timeline, n_threads: usize) {
     let correlation = Correlation::of(t);
     let occupancy = Occupancy::of(t);
     line("gaps by class", best(RUNS, || idle_of(t, &correlation, &occupancy, 20)), read_work);
+    let both = || idle_of(t, &correlation, &Occupancy::of(t), 20);
+    line("occupancy and gaps by class", best(RUNS, both), read_work);
     line("launch to start, percentiles", best(RUNS, || correlation.launch_to_start(t)), read_ids);
     line("statistics by name and shape", best(RUNS, || KernelStats::of(t)), read_work);
     line("steps", best(RUNS, || Steps::of(t, &correlation)), read_work);

@@ -61,7 +61,7 @@ impl Analysis {
     /// Analyzes a timeline on the current rayon pool. The result does not depend on the number
     /// of threads.
     pub fn of(timeline: &Timeline, options: &AnalysisOptions) -> Self {
-        let (by_name, (correlation, occupancy)) = rayon::join(
+        let (by_name, (correlation, mut occupancy)) = rayon::join(
             || ByName::of(timeline),
             || rayon::join(|| Correlation::of(timeline), || Occupancy::of(timeline)),
         );
@@ -79,6 +79,7 @@ impl Analysis {
                 )
             },
         );
+        occupancy.forget_runs();
         let ByName { kernels, api_calls, annotations, cpu_ops } = by_name;
         let precision = PrecisionCensus::of(timeline, &kernels, options.declared.clone());
         let summary = CaptureSummary::from_parts(

@@ -10,8 +10,7 @@ use underspan_model::{DurationNs, Interval, Timeline, TimestampNs, give_up_if_ca
 /// threads share a capture of a few hundred thousand events evenly.
 const CHUNK_ITEMS: usize = 1 << 17;
 
-/// Rows that are looked at together for the end of a run: at first few, as many runs are short.
-const FEW_ROWS: usize = 8;
+/// Rows that are passed at once on the way to the end of a run.
 const BLOCK_ROWS: usize = 64;
 
 /// What an item of device work is.

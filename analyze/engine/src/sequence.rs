@@ -44,7 +44,12 @@ impl Sequence {
         let n_gaps = n as u64 - n_touching;
         // The bits of all gaps together are those of a number that none exceeds.
         let is_sequence = gaps >= 0 && lengths as i64 >= 0;
-        is_sequence.then_some(Self { n_gaps, idle_ns: idle as u64, longest_ns: gaps as u64, end_ns })
+        is_sequence.then_some(Self {
+            n_gaps,
+            idle_ns: idle as u64,
+            longest_ns: gaps as u64,
+            end_ns,
+        })
     }
 }
 

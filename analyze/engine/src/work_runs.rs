@@ -1,8 +1,8 @@
 //! Device work in few records: what is known of rows that stand together is summed once, so that
 //! a later walk need not read them again.
 
-use crate::sequence::Sequence;
 use crate::WorkItem;
+use crate::sequence::Sequence;
 
 /// Most rows of a run whose gaps are summed.
 pub(crate) const MOST_ROWS: usize = 512;
@@ -95,5 +95,57 @@ impl WorkRuns {
     /// The runs of a chunk that was walked to its end, if they were kept.
     pub(crate) fn into_runs(self) -> Option<Vec<WorkRun>> {
         self.runs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::WorkKind;
+
+    fn row(row: usize) -> WorkItem {
+        let at = row as i64 * 10;
+        let kind = if row.is_multiple_of(2) { WorkKind::Kernel } else { WorkKind::Memcpy };
+        WorkItem { kind, row: row as u32, stream: 0, start_ns: at, end_ns: at + 5 }
+    }
+
+    fn add_sequence(runs: &mut WorkRuns, from: usize, n: usize) {
+        let within = Sequence {
+            n_gaps: n as u64 - 1,
+            idle_ns: 5 * (n as u64 - 1),
+            longest_ns: 5,
+            end_ns: row(from + n - 1).end_ns,
+        };
+        runs.add_sequence(row(from), n, &within);
+    }
+
+    #[test]
+    fn single_rows_are_kept_as_long_as_there_are_few() {
+        let mut runs = WorkRuns::new();
+        runs.add_rows(3, row);
+        add_sequence(&mut runs, 3, 400);
+        // Far more than one for eight rows: one record, with nothing but its first row.
+        runs.add_rows(900, |at| row(403 + at));
+        runs.add_rows(2, |at| row(1303 + at));
+        let runs = runs.into_runs().unwrap();
+        let shapes: Vec<_> =
+            runs.iter().map(|run| (run.first.row, run.n, run.longest_ns)).collect();
+        let first = [(0, 1, 0), (1, 1, 0), (2, 1, 0), (3, 400, 5), (403, 900, u64::MAX)];
+        assert_eq!(shapes[..5], first);
+        assert_eq!(shapes[5..], [(1303, 1, 0), (1304, 1, 0)]);
+        assert_eq!((runs[3].n_gaps, runs[3].idle_ns, runs[3].end_ns), (399, 1995, 4025));
+    }
+
+    #[test]
+    fn nothing_is_kept_where_records_would_be_as_many_as_rows() {
+        let mut runs = WorkRuns::new();
+        for at in 0..10_000 {
+            runs.add_rows(1, |_| row(at));
+        }
+        assert_eq!(runs.into_runs(), None);
+        let mut runs = WorkRuns::unwanted();
+        runs.add_rows(1, row);
+        add_sequence(&mut runs, 1, 9);
+        assert_eq!(runs.into_runs(), None);
     }
 }

@@ -89,8 +89,8 @@ impl GapWalk<'_> {
             let (near, rows) = (&mut near[kind as usize], row..row + run.n as usize);
             let (call, end) = walk.splitter.correlation.run_at(kind, row, near);
             walk.add(&mut at, lanes, call, &run.first);
-            let are_added = rows.len() == 1
-                || end >= rows.end && walk.add_plain(&mut at, call, run);
+            let are_added =
+                rows.len() == 1 || end >= rows.end && walk.add_plain(&mut at, call, run);
             if !are_added {
                 walk.add_rows(&mut at, lanes, &work, kind, row + 1..rows.end, near);
             }
@@ -161,38 +161,29 @@ impl GapWalk<'_> {
                 plain.n += 1;
                 plain.length = plain.length.saturating_add(length);
             } else if at.end != i64::MIN {
-                self.ends[at.lane] = at.end;
-                at.plain = self.add_other(at.lane, at.stream, call, item, *plain);
+                self.add_other(at, call, item, length);
             }
         }
         at.end = item.end_ns.max(at.end);
     }
 
-    /// Adds the gap that `item` ends on the device of a lane, by looking at its launch.
+    /// Adds the gap that `item` ends on the device at hand, by looking at its launch.
     #[inline(never)]
-    fn add_other(
-        &mut self,
-        lane: usize,
-        stream: usize,
-        call: u32,
-        item: &WorkItem,
-        mut plain: Plain,
-    ) -> Plain {
-        let from = self.ends[lane];
-        let length = item.start_ns.wrapping_sub(from) as u64;
+    fn add_other(&mut self, at: &mut At, call: u32, item: &WorkItem, length: u64) {
+        let (from, plain) = (at.end, &mut at.plain);
         (plain.call, plain.enqueued_ns) = (call, self.splitter.enqueued_ns(from, call));
-        if plain.call != NONE_U32 && from >= plain.enqueued_ns && length < plain.below_ns {
+        if call != NONE_U32 && from >= plain.enqueued_ns && length < plain.below_ns {
             plain.n += 1;
             plain.length = plain.length.saturating_add(length);
-            return plain;
+            return;
         }
+        self.ends[at.lane] = from;
         let ends = &self.ends;
-        let devices = || self.siblings.of_stream(stream).iter();
+        let devices = || self.siblings.of_stream(at.stream).iter();
         let is_quiet_since = |at| devices().all(|device| ends[*device as usize] <= at);
         let split = self.splitter.split(from, item, call, is_quiet_since);
-        self.lanes[lane].add(&split, item, self.n_longest);
-        plain.below_ns = self.lanes[lane].below_ns();
-        plain
+        self.lanes[at.lane].add(&split, item, self.n_longest);
+        plain.below_ns = self.lanes[at.lane].below_ns();
     }
 }
 

@@ -248,15 +248,20 @@ mod tests {
     type Row = (u8, i64, i64, u64);
 
     fn trace(rows: &[Row]) -> Timeline {
+        trace_of(rows.iter().map(|row| (*row, NONE_U32)))
+    }
+
+    /// Rows with their correlation ids.
+    fn trace_of(rows: impl Iterator<Item = (Row, u32)>) -> Timeline {
         let mut trace = TraceBuilder::new();
-        for &(kind, start, length, stream) in rows {
+        for ((kind, start, length, stream), id) in rows {
             let run = start..start + length;
             trace.stream(stream as u32 / 2, stream);
             match kind {
-                0 => trace.kernel("gemm", run, NONE_U32),
-                1 => trace.kernel("ncclDevKernel_AllReduce", run, NONE_U32),
-                2 => trace.memcpy(MemcpyKind::DtoH, NONE_U64, run, NONE_U32),
-                _ => trace.memset(1, run, NONE_U32),
+                0 => trace.kernel("gemm", run, id),
+                1 => trace.kernel("ncclDevKernel_AllReduce", run, id),
+                2 => trace.memcpy(MemcpyKind::DtoH, NONE_U64, run, id),
+                _ => trace.memset(1, run, id),
             };
         }
         trace.build()
@@ -335,6 +340,50 @@ mod tests {
             prop_assert_eq!(&found.devices, &whole.devices);
             prop_assert_eq!(&found.streams, &whole.streams);
             assert_is_naive(&rows, &found)?;
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn work_that_ran_one_after_another_is_summed_at_once_and_the_same(
+            launches in prop::collection::vec((0..2_u8, 0..4_u64, 1..60_i64, -20..20_i64), 1..20),
+            odd in prop::collection::vec((0..300_usize, 0..4_u8, 0..4_u64, -9..3_i64), 0..4),
+            n_chunks in 1..4_usize,
+        ) {
+            let mut rows: Vec<Row> = (0..4).map(|stream| (0, 0, 1, stream)).collect();
+            let (mut at, mut ids) = (10, vec![0; 4]);
+            for (id, &(kind, stream, n, gap)) in (1..).zip(&launches) {
+                ids.extend((0..n).map(|_| id));
+                at += gap.max(-at);
+                for number in 0..n {
+                    let odd = odd.iter().find(|odd| odd.0 == rows.len());
+                    let (kind, stream, later) =
+                        odd.map_or((kind, stream, number % 3), |odd| (odd.1, odd.2, odd.3));
+                    let start = (at + later).max(0);
+                    rows.push((kind, start, 3 + number % 2, stream));
+                    at = start + 3 + number % 2;
+                }
+            }
+            let t = trace_of(rows.iter().copied().zip(ids));
+            let chunks = DeviceWork::of(&t).cut(n_chunks);
+            let found = Occupancy::of_chunks(&t, Lanes::of(&t), chunks);
+            assert_is_naive(&rows, &found)?;
+            // What sums are kept for really ran so.
+            for run in found.runs.iter().flatten().flatten().filter(|run| run.longest_ns < u64::MAX) {
+                let first = run.first.row as usize;
+                let items: Vec<_> = (first..first + run.n as usize)
+                    .map(|row| DeviceWork::of(&t).item(run.first.kind, row))
+                    .collect();
+                let gaps: Vec<_> =
+                    items.windows(2).map(|pair| pair[1].start_ns - pair[0].end_ns).collect();
+                prop_assert_eq!(gaps.iter().sum::<i64>(), run.idle_ns as i64);
+                let n_gaps = gaps.iter().filter(|gap| **gap > 0).count();
+                prop_assert_eq!(n_gaps, run.n_gaps as usize);
+                prop_assert!(gaps.iter().all(|gap| (0..=run.longest_ns as i64).contains(gap)));
+                prop_assert_eq!(items.last().map(|item| item.end_ns), Some(run.end_ns));
+            }
+            let n_rows: usize = found.runs.iter().flatten().flatten().map(|run| run.n as usize).sum();
+            prop_assert_eq!(n_rows, rows.len());
         }
     }
 

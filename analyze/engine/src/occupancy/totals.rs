@@ -210,10 +210,9 @@ impl Walk<'_> {
         let (starts, durations, streams) = self.work.columns(kind);
         let (first, others) = (self.work.item(kind, rows.start), rows.start + 1..rows.end);
         let device = self.lanes.device_lane(self.lanes.stream_lane(first.stream));
-        let is_alone = self.latest_of(device) <= first.start_ns
-            && self.lanes.are_on(device, &streams[rows]);
-        is_alone
-            .then(|| Sequence::of(&starts[others.clone()], &durations[others], first.end_ns))?
+        let is_alone =
+            self.latest_of(device) <= first.start_ns && self.lanes.are_on(device, &streams[rows]);
+        is_alone.then(|| Sequence::of(&starts[others.clone()], &durations[others], first.end_ns))?
     }
 
     /// Adds rows that are a sequence, the last of which ends at `end_ns`.
