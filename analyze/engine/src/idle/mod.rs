@@ -117,7 +117,9 @@ fn capture_bounds(timeline: &Timeline, occupancy: &Occupancy) -> Interval {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::DeviceWork;
     use crate::trace_builder::TraceBuilder;
+    use crate::work_reach::Lanes;
     use proptest::prelude::*;
     use underspan_model::NONE_U32;
     use underspan_model::tables::MemcpyKind;
@@ -216,30 +218,38 @@ mod tests {
     proptest! {
         #[test]
         fn many_rows_at_once_are_what_they_are_one_by_one(
-            graphs in prop::collection::vec((1..90_i64, 0..3_u32, 0..3_u64, -300..40_i64), 1..40),
-            odd in prop::collection::vec((0..3_000_usize, -30..900_i64), 0..9),
+            graphs in prop::collection::vec(
+                (1..90_i64, 0..3_u32, 0..3_u64, -300..40_i64, 0..2_i64), 1..40,
+            ),
+            odd in prop::collection::vec((0..3_000_usize, -30..900_i64, 5..400_i64), 0..9),
             n_devices in 1..4_u32,
+            n_processes in 1..3_i64,
+            n_chunks in 1..6_usize,
         ) {
             let mut trace = TraceBuilder::new();
             let (mut at, mut n_rows) = (0, 0);
-            for (id, &(n, device, stream, delay)) in (1..).zip(&graphs) {
+            for (number, &(n, device, stream, delay, pid)) in (0_u32..).zip(&graphs) {
+                let (pid, id) = (pid % n_processes, 1 + number / 2);
                 // Some of the work runs while the call goes on, some before it, as on another clock.
-                trace.stream(0, 0).api_call("cudaGraphLaunch", at..at + 50, id);
+                trace.process(pid).stream(0, 0).api_call("cudaGraphLaunch", at..at + 50, id);
                 let mut run = at + delay;
                 for number in 0..n {
                     let stream = if number % 7 == 6 { stream } else { 0 };
                     let other = u32::from(number % 41 == 40);
                     trace.stream((device + other) % n_devices, stream);
-                    let found = odd.iter().find(|(row, _)| *row == n_rows);
-                    run += found.map_or(number % 3, |(_, gap)| *gap);
-                    trace.kernel("k", run..run + 5, id);
+                    let found = odd.iter().find(|(row, ..)| *row == n_rows);
+                    let (gap, length) = found.map_or((number % 3, 5), |odd| (odd.1, odd.2));
+                    run += gap;
+                    trace.kernel("k", run..run + length, id);
+                    // What is long goes on beside what follows.
                     run += 5;
                     n_rows += 1;
                 }
                 at += n * 6 - 20;
             }
             let t = trace.build();
-            let mut occupancy = Occupancy::of(&t);
+            let chunks = DeviceWork::of(&t).cut(n_chunks);
+            let mut occupancy = Occupancy::of_chunks(&t, Lanes::of(&t), chunks);
             let mut correlation = Correlation::of(&t);
             let at_once = idle_of(&t, &correlation, &occupancy, 2);
             correlation.forget_runs();

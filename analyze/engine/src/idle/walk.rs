@@ -123,7 +123,7 @@ impl GapWalk<'_> {
     /// may not be plain.
     #[inline]
     fn add_plain(&mut self, at: &mut At, call: u32, run: &WorkRun) -> bool {
-        if at.end != run.first.end_ns || call == NONE_U32 {
+        if at.end != run.first.end_ns {
             return false;
         }
         let plain = &mut at.plain;
@@ -177,7 +177,6 @@ impl GapWalk<'_> {
             plain.length = plain.length.saturating_add(length);
             return;
         }
-        self.ends[at.lane] = from;
         let ends = &self.ends;
         let devices = || self.siblings.of_stream(at.stream).iter();
         let is_quiet_since = |at| devices().all(|device| ends[*device as usize] <= at);
