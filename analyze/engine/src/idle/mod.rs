@@ -62,7 +62,7 @@ pub fn idle_of(
         .into_par_iter()
         .map(|chunk| GapWalk::of_chunk(timeline, &splitter, &siblings, occupancy, chunk, n_longest))
         .collect();
-    let mut lanes = vec![LaneIdle::default(); reach.lanes().n_devices()];
+    let mut lanes = vec![LaneIdle::new(n_longest); reach.lanes().n_devices()];
     for part in parts {
         for (lane, found) in lanes.iter_mut().zip(part) {
             lane.merge(found);
@@ -225,6 +225,7 @@ mod tests {
             n_devices in 1..4_u32,
             n_processes in 1..3_i64,
             n_chunks in 1..6_usize,
+            n_longest in 0..3_usize,
         ) {
             let mut trace = TraceBuilder::new();
             let (mut at, mut n_rows) = (0, 0);
@@ -251,11 +252,11 @@ mod tests {
             let chunks = DeviceWork::of(&t).cut(n_chunks);
             let mut occupancy = Occupancy::of_chunks(&t, Lanes::of(&t), chunks);
             let mut correlation = Correlation::of(&t);
-            let at_once = idle_of(&t, &correlation, &occupancy, 2);
+            let at_once = idle_of(&t, &correlation, &occupancy, n_longest);
             correlation.forget_runs();
-            prop_assert_eq!(&at_once, &idle_of(&t, &correlation, &occupancy, 2));
+            prop_assert_eq!(&at_once, &idle_of(&t, &correlation, &occupancy, n_longest));
             occupancy.forget_runs();
-            prop_assert_eq!(at_once, idle_of(&t, &correlation, &occupancy, 2));
+            prop_assert_eq!(at_once, idle_of(&t, &correlation, &occupancy, n_longest));
         }
 
         #[test]

@@ -72,7 +72,7 @@ impl GapWalk<'_> {
             splitter: splitter.clone(),
             siblings,
             ends: reach.of_devices_before(chunk),
-            lanes: vec![LaneIdle::default(); lanes.n_devices()],
+            lanes: vec![LaneIdle::new(n_longest); lanes.n_devices()],
             n_longest,
         };
         // Where in each table the last run was.
@@ -233,6 +233,10 @@ pub(super) struct LaneIdle {
 }
 
 impl LaneIdle {
+    pub(super) fn new(n_longest: usize) -> Self {
+        Self { threshold: if n_longest == 0 { u64::MAX } else { 0 }, ..Self::default() }
+    }
+
     /// Below which length a gap need not be looked at: it is neither wanted nor a cut.
     fn below_ns(&self) -> u64 {
         self.threshold.min(CUT_AFTER_NS)

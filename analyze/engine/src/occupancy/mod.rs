@@ -349,9 +349,10 @@ mod tests {
             launches in prop::collection::vec((0..2_u8, 0..4_u64, 1..60_i64, -20..20_i64), 1..20),
             odd in prop::collection::vec((0..300_usize, 0..2_u8, 0..4_u64, -2..9_i64), 0..9),
             n_chunks in 1..4_usize,
+            n_streams in prop_oneof![Just(2_u64), Just(4)],
         ) {
-            let mut rows: Vec<Row> = (0..4).map(|stream| (0, 0, 1, stream)).collect();
-            let (mut at, mut ids) = (10, vec![0; 4]);
+            let mut rows: Vec<Row> = (0..n_streams).map(|stream| (0, 0, 1, stream)).collect();
+            let (mut at, mut ids) = (10, vec![0; n_streams as usize]);
             for (id, &(kind, stream, n, gap)) in (1..).zip(&launches) {
                 ids.extend((0..n).map(|_| id));
                 at += gap.max(-at);
@@ -360,7 +361,7 @@ mod tests {
                     let (kind, stream, later) =
                         odd.map_or((kind, stream, number % 3), |odd| (odd.1, odd.2, odd.3));
                     let start = (at + later).max(0);
-                    rows.push((kind, start, 3 + number % 2, stream));
+                    rows.push((kind, start, 3 + number % 2, stream % n_streams));
                     at = start + 3 + number % 2;
                 }
             }
