@@ -215,6 +215,21 @@ mod tests {
         assert_eq!(device.after_last_work.as_ns(), 50);
     }
 
+    #[test]
+    fn work_of_an_earlier_part_hides_the_gaps_of_rows_added_at_once() {
+        let mut trace = TraceBuilder::new();
+        trace.api_call("cudaGraphLaunch", 0..10, 1);
+        trace.stream(0, 8).kernel("long", 100..1_000, 1).stream(0, 7);
+        for at in 0..40 {
+            trace.kernel("k", 300 + at * 10..305 + at * 10, 1);
+        }
+        trace.kernel("last", 1_010..1_020, 1);
+        let t = trace.build();
+        let occupancy = Occupancy::of_chunks(&t, Lanes::of(&t), DeviceWork::of(&t).cut(2));
+        let device = idle_of(&t, &Correlation::of(&t), &occupancy, 0).swap_remove(0);
+        assert_eq!((device.n_gaps, device.idle), (1, DurationNs::from_ns(10)));
+    }
+
     proptest! {
         #[test]
         fn many_rows_at_once_are_what_they_are_one_by_one(
