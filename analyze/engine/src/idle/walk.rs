@@ -50,7 +50,13 @@ struct At {
 
 impl At {
     fn new(walk: &GapWalk<'_>) -> Self {
-        let plain = Plain { call: NONE_U32, enqueued_ns: i64::MAX, below_ns: 0, n: 0, length: 0 };
+        let plain = Plain {
+            call: NONE_U32,
+            enqueued_ns: i64::MAX,
+            below_ns: walk.lanes[0].below_ns(),
+            n: 0,
+            length: 0,
+        };
         Self { stream_column: None, stream: 0, lane: 0, end: walk.ends[0], plain }
     }
 }
