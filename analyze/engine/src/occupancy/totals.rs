@@ -217,19 +217,48 @@ impl Walk<'_> {
 
     /// Adds rows that are a sequence, the last of which ends at `end_ns`.
     fn add_sequence(&mut self, kind: WorkKind, rows: Range<usize>, end_ns: i64) {
-        let (starts, durations, streams) = self.work.columns(kind);
-        for row in rows.clone() {
-            let (stream, sort) = (streams[row], self.sort_of(kind, row));
-            if self.stream_column != Some(stream) || self.sort != sort {
-                if row > rows.start {
-                    self.reach_to(end_of(starts[row - 1], durations[row - 1]));
-                }
-                self.turn_to(stream, starts[row], sort);
+        match kind {
+            WorkKind::Kernel => {
+                let (shapes, classes) = (&self.shapes[rows.clone()], self.classes);
+                self.add_by_sort(kind, rows, |at| classes.of_kernel(shapes[at]).index());
             }
-            self.n += 1;
-            self.time += u128::from(durations[row]);
+            WorkKind::Memcpy => self.add_by_sort(kind, rows, |_| WorkClass::Copy.index()),
+            WorkKind::Memset => self.add_by_sort(kind, rows, |_| MEMSET),
         }
         self.reach_to(end_ns);
+    }
+
+    /// Adds how many rows of a sequence there are of each stream and sort and how long they ran, and
+    /// how far all reach but the last.
+    #[inline]
+    fn add_by_sort(
+        &mut self,
+        kind: WorkKind,
+        rows: Range<usize>,
+        sort_of: impl Fn(usize) -> usize,
+    ) {
+        let (starts, durations, streams) = self.work.columns(kind);
+        let (starts, durations) = (&starts[rows.clone()], &durations[rows.clone()]);
+        let streams = &streams[rows];
+        let mut from = 0;
+        while from < streams.len() {
+            let (stream, sort) = (streams[from], sort_of(from));
+            if self.stream_column != Some(stream) || self.sort != sort {
+                if from > 0 {
+                    self.reach_to(end_of(starts[from - 1], durations[from - 1]));
+                }
+                self.turn_to(stream, starts[from], sort);
+            }
+            // A sequence is no longer than time is, so that its lengths fit together.
+            let (mut to, mut time) = (from, 0_u64);
+            while to < streams.len() && streams[to] == stream && sort_of(to) == sort {
+                time = time.wrapping_add(durations[to]);
+                to += 1;
+            }
+            self.n += (to - from) as u64;
+            self.time += u128::from(time);
+            from = to;
+        }
     }
 
     fn add_one_by_one(&mut self, kind: WorkKind, rows: Range<usize>, runs: &mut WorkRuns) {
