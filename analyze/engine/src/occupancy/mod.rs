@@ -284,6 +284,13 @@ mod tests {
                     row.3 / 2 == u64::from(device.device.raw()) && kinds.contains(&row.0)
                 })
             };
+            let kernels =
+                rows.iter().filter(|row| row.3 / 2 == u64::from(device.device.raw()) && row.0 < 2);
+            prop_assert_eq!(device.n_kernels, kernels.clone().count() as u64);
+            prop_assert_eq!(
+                device.kernel_time.as_ns(),
+                kernels.map(|row| row.2 as u64).sum::<u64>()
+            );
             let (compute, copy, collective) = (of(&[0]), of(&[2, 3]), of(&[1]));
             prop_assert_eq!(device.busy, of(&[0, 1, 2, 3]).total());
             prop_assert_eq!(device.kernel_busy, of(&[0, 1]).total());
@@ -304,6 +311,12 @@ mod tests {
             own.sort_by_key(|row| (row.1, row.0 / 2, row.0 / 3));
             let all = covered(rows, |row| row.3 == u64::from(stream.stream.raw()) - 1);
             prop_assert_eq!(stream.busy, all.total());
+            let n_of =
+                |kinds: &[u8]| own.iter().filter(|row| kinds.contains(&row.0)).count() as u64;
+            prop_assert_eq!(stream.n_kernels, n_of(&[0, 1]));
+            prop_assert_eq!((stream.n_memcpys, stream.n_memsets), (n_of(&[2]), n_of(&[3])));
+            let work_time: i64 = own.iter().map(|row| row.2).sum();
+            prop_assert_eq!(stream.work_time.as_ns(), work_time as u64);
             prop_assert_eq!(Some(stream.window), bounds(&own));
             let (mut reach, mut overlaps) = (i64::MIN, Vec::new());
             for (_, start, length, _) in own {
@@ -346,7 +359,7 @@ mod tests {
     proptest! {
         #[test]
         fn work_that_ran_one_after_another_is_summed_at_once_and_the_same(
-            launches in prop::collection::vec((0..2_u8, 0..4_u64, 1..60_i64, -20..20_i64), 1..20),
+            launches in prop::collection::vec((0..4_u8, 0..4_u64, 1..60_i64, -20..20_i64), 1..20),
             odd in prop::collection::vec((0..300_usize, 0..2_u8, 0..4_u64, -2..9_i64), 0..9),
             n_chunks in 1..4_usize,
             n_streams in prop_oneof![Just(2_u64), Just(4)],
