@@ -32,7 +32,7 @@ struct ProcessCalls {
 
 #[derive(Debug, Clone)]
 enum Lookup {
-    /// Rows by id, from the first id on; [`NONE_U32`] where no call has the id.
+    /// One more than the row, by id from the first id on; 0 where no call has the id.
     Dense(Vec<u32>),
     Hash(HashMap<u32, u32, FixedState>),
 }
@@ -103,21 +103,15 @@ impl CallIndex {
         match &process.lookup {
             Lookup::Dense(rows) => {
                 let at = id.wrapping_sub(process.first_id) as usize;
-                rows.get(at).copied().unwrap_or(NONE_U32)
+                rows.get(at).map_or(NONE_U32, |row| row.wrapping_sub(1))
             }
             Lookup::Hash(rows) => rows.get(&id).copied().unwrap_or(NONE_U32),
         }
     }
 
-    /// Forgets all calls but for the smallest id of each process; gives back the memory of the
-    /// largest process.
-    pub(super) fn forget_calls(&mut self) -> Vec<u32> {
-        let lookups = self.processes.iter_mut().map(|process| std::mem::take(&mut process.lookup));
-        let memory = lookups.map(|lookup| match lookup {
-            Lookup::Dense(rows) => rows,
-            Lookup::Hash(_) => Vec::new(),
-        });
-        memory.max_by_key(Vec::capacity).unwrap_or_default()
+    /// Forgets all calls but for the smallest id of each process.
+    pub(super) fn forget_calls(&mut self) {
+        self.processes.iter_mut().for_each(|process| process.lookup = Lookup::default());
     }
 
     /// Smallest correlation id that a call of the process has; `None` when it has no calls.
@@ -157,7 +151,7 @@ impl ProcessCalls {
         let n = range.n;
         let slots = if n == 0 { 0 } else { u64::from(range.last - range.first) + 1 };
         let lookup = if slots <= n * DENSE_SLOTS_PER_CALL {
-            Lookup::Dense(vec![NONE_U32; slots as usize])
+            Lookup::Dense(vec![0; slots as usize])
         } else {
             Lookup::Hash(HashMap::with_capacity_and_hasher(n as usize, FixedState::default()))
         };
@@ -172,7 +166,7 @@ impl ProcessCalls {
                 for (row, id) in rows {
                     let slot = &mut slots[(id - self.first_id) as usize];
                     // Rows ascend, and none is above all.
-                    *slot = row.min(*slot);
+                    *slot = row.min(slot.wrapping_sub(1)) + 1;
                 }
             }
             Lookup::Hash(slots) => {

@@ -1,25 +1,20 @@
 //! The API calls that launched device work, one row a call.
 
-use underspan_model::{NONE_U32, TimestampNs, give_up_if_cancelled};
+use underspan_model::{TimestampNs, give_up_if_cancelled};
 
 use super::called_rows::CalledRows;
 use crate::WorkKind;
+use crate::wide_column::WideColumn;
 
 /// Columns of [`Launch`] rows, in the order of the calls.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct LaunchTable {
     calls: Vec<u32>,
-    sums: Vec<Sums>,
-    /// Row in this table per API call; [`NONE_U32`] for one that launched nothing.
-    row_of_call: Vec<u32>,
-}
-
-/// What one call launched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Sums {
-    first_start_ns: i64,
-    n_kernels: u32,
-    n_items: u32,
+    first_starts_ns: WideColumn<i64>,
+    /// Kernels, and everything, that each launched.
+    counts: WideColumn<[u32; 2]>,
+    /// One more than the row in this table, per API call; 0 for one that launched nothing.
+    row_of_call: WideColumn<u32>,
 }
 
 /// One API call with the device work it launched.
@@ -48,12 +43,12 @@ impl LaunchTable {
 
     /// The row at `index`.
     pub fn get(&self, index: usize) -> Option<Launch> {
-        let sums = self.sums.get(index)?;
+        let [n_kernels, n_items] = *self.counts.as_slice().get(index)?;
         Some(Launch {
             call: *self.calls.get(index)?,
-            n_kernels: sums.n_kernels,
-            n_items: sums.n_items,
-            first_start: TimestampNs::from_ns(sums.first_start_ns),
+            n_kernels,
+            n_items,
+            first_start: TimestampNs::from_ns(*self.first_starts_ns.as_slice().get(index)?),
         })
     }
 
@@ -64,53 +59,48 @@ impl LaunchTable {
 
     /// When the first work of an API call (row) started; `None` when it launched nothing.
     pub fn first_start_of(&self, call: u32) -> Option<TimestampNs> {
-        let row = *self.row_of_call.get(call as usize)?;
-        Some(TimestampNs::from_ns(self.sums.get(row as usize)?.first_start_ns))
+        let row = self.row_of_call.as_slice().get(call as usize)?.checked_sub(1)?;
+        self.first_starts_ns.as_slice().get(row as usize).copied().map(TimestampNs::from_ns)
     }
 
     /// Calls that launched at least one kernel.
     pub fn n_launching_kernels(&self) -> u64 {
-        self.sums.iter().filter(|sums| sums.n_kernels > 0).count() as u64
+        self.counts.as_slice().iter().filter(|[n_kernels, _]| *n_kernels > 0).count() as u64
     }
 
     /// Most kernels that one call launched.
     pub fn max_kernels(&self) -> u32 {
-        self.sums.iter().map(|sums| sums.n_kernels).max().unwrap_or(0)
+        self.counts.as_slice().iter().map(|[n_kernels, _]| *n_kernels).max().unwrap_or(0)
     }
 
-    /// Gathers what each of `n_calls` calls launched. `memory` is used for a column.
-    pub(super) fn of(
-        n_calls: usize,
-        tables: &[CalledRows; 3],
-        starts: [&[i64]; 3],
-        mut memory: Vec<u32>,
-    ) -> Self {
-        memory.clear();
-        memory.resize(n_calls, NONE_U32);
-        let mut row_of_call = memory;
+    /// Gathers what each of `n_calls` calls launched.
+    pub(super) fn of(n_calls: usize, tables: &[CalledRows; 3], starts: [&[i64]; 3]) -> Self {
+        let mut row_of_call = WideColumn::zeros(n_calls);
+        let rows = row_of_call.as_mut_slice();
         // First which calls there are, so that rows come in the order of the calls at once.
         for table in tables {
-            table.for_each_run(|run| row_of_call[run.call as usize] = 0);
+            table.for_each_run(|run| rows[run.call as usize] = 1_u32);
         }
-        let mut calls = Vec::with_capacity(row_of_call.iter().filter(|row| **row == 0).count());
-        for (call, row) in row_of_call.iter_mut().enumerate().filter(|(_, row)| **row == 0) {
-            *row = calls.len() as u32;
+        let mut calls = Vec::with_capacity(rows.iter().filter(|row| **row > 0).count());
+        for (call, row) in rows.iter_mut().enumerate().filter(|(_, row)| **row > 0) {
             calls.push(call as u32);
+            *row = calls.len() as u32;
         }
         give_up_if_cancelled();
-        let nothing = Sums { first_start_ns: i64::MAX, n_kernels: 0, n_items: 0 };
-        let mut sums = vec![nothing; calls.len()];
+        let mut first_starts_ns = WideColumn::zeros(calls.len());
+        let mut counts = WideColumn::<[u32; 2]>::zeros(calls.len());
+        let (first, all) = (first_starts_ns.as_mut_slice(), counts.as_mut_slice());
         for (kind, (table, starts)) in tables.iter().zip(starts).enumerate() {
-            let are_kernels = kind == WorkKind::Kernel as usize;
+            let are_kernels = u32::from(kind == WorkKind::Kernel as usize);
             table.for_each_run(|run| {
-                let sums = &mut sums[row_of_call[run.call as usize] as usize];
-                sums.first_start_ns = sums.first_start_ns.min(starts[run.first_row as usize]);
-                sums.n_items = sums.n_items.saturating_add(run.n);
-                if are_kernels {
-                    sums.n_kernels = sums.n_kernels.saturating_add(run.n);
-                }
+                let row = rows[run.call as usize] as usize - 1;
+                let [n_kernels, n_items] = &mut all[row];
+                let start: i64 = starts[run.first_row as usize];
+                first[row] = if *n_items == 0 { start } else { start.min(first[row]) };
+                *n_items = n_items.saturating_add(run.n);
+                *n_kernels = n_kernels.saturating_add(run.n * are_kernels);
             });
         }
-        Self { calls, sums, row_of_call }
+        Self { calls, first_starts_ns, counts, row_of_call }
     }
 }

@@ -80,9 +80,8 @@ impl Correlation {
             join(&memsets.stream, &memsets.correlation_id),
         ];
         let starts = [&kernels.start_ns[..], &memcpys.start_ns, &memsets.start_ns];
-        // The index has done its work; a column as long as it takes its memory over.
-        let memory = index.forget_calls();
-        let launches = LaunchTable::of(timeline.api_calls.len(), &rows, starts, memory);
+        index.forget_calls();
+        let launches = LaunchTable::of(timeline.api_calls.len(), &rows, starts);
         let mut joined = Self {
             rows,
             index,
