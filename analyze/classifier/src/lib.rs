@@ -44,6 +44,7 @@ mod library;
 mod name;
 mod query;
 mod role;
+mod short_name;
 mod table;
 mod words;
 
@@ -53,3 +54,4 @@ pub use classify::{Ablation, classify, classify_without};
 pub use dtype::Dtype;
 pub use query::{ComputeCapability, KernelQuery, Launch};
 pub use role::Role;
+pub use short_name::short_name;

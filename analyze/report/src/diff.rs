@@ -1,10 +1,10 @@
 //! The text of `underspan diff`: what got slower or faster, and which multiplies changed precision.
 
+use underspan_classifier::short_name;
 use underspan_engine::{CaptureDiff, GroupChange, KernelGroup, LatencyChange};
 use underspan_model::DurationNs;
 
 use crate::document::{Document, ReportTable};
-use crate::kernel_name::short_kernel_name;
 use crate::sections::percent;
 
 /// A change of time per unit of work below this is left out of the tables of changes.
@@ -181,7 +181,7 @@ fn lone(
             group.total.to_string(),
             group.count.to_string(),
             group.class.role.value.as_str().to_owned(),
-            short_kernel_name(&group.name),
+            short_name(&group.name),
         ]);
     }
     if !table.rows.is_empty() {
@@ -207,7 +207,7 @@ fn launches(document: &mut Document, diff: &CaptureDiff, top: usize) {
             pair(change.before.grid, change.after.grid),
             pair(change.before.block, change.after.block),
             change.after.class.role.value.as_str().to_owned(),
-            short_kernel_name(&change.after.name),
+            short_name(&change.after.name),
         ]);
     }
     if !table.rows.is_empty() {
@@ -227,7 +227,7 @@ fn computes(group: &KernelGroup) -> String {
 
 fn both_names(change: &GroupChange) -> String {
     let [before, after] = [&change.before, &change.after].map(|group| {
-        let name = short_kernel_name(&group.name);
+        let name = short_name(&group.name);
         match group.n_merged {
             0 => name,
             n => format!("{name} and {n} more"),

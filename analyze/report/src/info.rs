@@ -1,10 +1,10 @@
 //! The text of `underspan info`: what a capture holds, in one screen.
 
+use underspan_classifier::short_name;
 use underspan_engine::CaptureSummary;
 use underspan_model::{DurationNs, Timeline, TimestampNs};
 
 use crate::document::{Document, ReportTable};
-use crate::kernel_name::short_kernel_name;
 use crate::sections;
 
 /// `summary` for a person.
@@ -108,7 +108,7 @@ fn top_kernels(document: &mut Document, summary: &CaptureSummary) {
             sections::percent(share),
             row.total.to_string(),
             row.count.to_string(),
-            short_kernel_name(&row.name),
+            short_name(&row.name),
         ]);
     }
     document.table(table);

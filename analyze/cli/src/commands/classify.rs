@@ -3,8 +3,8 @@
 use std::io::{self, BufRead, BufWriter, Read, Write};
 
 use anyhow::{Context, Result};
-use underspan_classifier::{KernelClass, KernelQuery, classify};
-use underspan_report::{Document, ReportTable, short_kernel_name};
+use underspan_classifier::{KernelClass, KernelQuery, classify, short_name};
+use underspan_report::{Document, ReportTable};
 
 use crate::args::{ClassifyArgs, ClassifyFormat, Global};
 use crate::exit::Outcome;
@@ -54,7 +54,7 @@ fn row(name: &[u8], class: &KernelClass) -> [String; 7] {
         class.tensor_core.value.as_str().to_owned(),
         class.library.value.to_owned(),
         class.confidence().as_str().to_owned(),
-        short_kernel_name(&String::from_utf8_lossy(name)),
+        short_name(&String::from_utf8_lossy(name)),
     ]
 }
 

@@ -1,11 +1,11 @@
 //! Why devices were idle, and the longest gaps.
 
+use underspan_classifier::short_name;
 use underspan_engine::{Analysis, Gap, IdleClass, WorkKind};
 use underspan_model::{DurationNs, ShapeId, Timeline, TimestampNs};
 
 use super::percent;
 use crate::document::{Document, ReportTable};
-use crate::kernel_name::short_kernel_name;
 use crate::stats::{StatsReport, gap_meaning};
 
 /// Adds idle time by cause and the longest gaps.
@@ -58,7 +58,7 @@ fn next_name(timeline: &Timeline, gap: &Gap) -> String {
         _ => {
             let shape = timeline.kernels.shape.get(row).copied().map(ShapeId::from_raw);
             let name = shape.and_then(|id| timeline.shapes.resolve(id)).map(|shape| shape.name);
-            short_kernel_name(name.map_or("", |name| timeline.strings.resolve_or_empty(name)))
+            short_name(name.map_or("", |name| timeline.strings.resolve_or_empty(name)))
         }
     }
 }

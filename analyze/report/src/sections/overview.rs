@@ -1,12 +1,14 @@
 //! The first sentences of a report: how busy each device was, with what, and why not more.
 
+use std::fmt::Write as _;
+
+use underspan_classifier::short_name;
 use underspan_engine::{Analysis, DeviceOccupancy, IdleClass, WorkClass};
-use underspan_model::{DurationNs, Interval, Timeline, TimestampNs};
+use underspan_model::{DurationNs, Interval, ProblemKind, Timeline, TimestampNs};
 
 use super::long_calls::LongCalls;
 use super::{counted, idle, percent};
 use crate::document::Document;
-use crate::kernel_name::short_kernel_name;
 use crate::stats::gap_meaning;
 
 /// Least share of the idle time without requests for them to be named as its reason.
@@ -23,7 +25,7 @@ const NO_REQUESTS: &str = "No requests are in this capture, so there is no verdi
 pub(crate) fn overview(document: &mut Document, timeline: &Timeline, analysis: &Analysis) {
     document.heading("WHAT HAPPENED");
     if analysis.occupancy.devices.is_empty() {
-        document.paragraph("No GPU work in this capture: nothing ran on a device while it lasted.");
+        document.paragraph(no_work(timeline));
         return;
     }
     let mut devices: Vec<&DeviceOccupancy> = analysis.occupancy.devices.iter().collect();
@@ -37,6 +39,25 @@ pub(crate) fn overview(document: &mut Document, timeline: &Timeline, analysis: &
         items.push(NO_REQUESTS.to_owned());
     }
     document.list(items);
+}
+
+/// What a capture without device work holds instead, as far as that was not imported: the work of
+/// other accelerators than GPUs has categories of its own.
+fn no_work(timeline: &Timeline) -> String {
+    let mut text = "No GPU work in this capture: no kernel, copy or fill is in it.".to_owned();
+    let unknown =
+        timeline.problems.iter().filter(|problem| problem.kind == ProblemKind::UnknownCategory);
+    for problem in unknown {
+        let example = &problem.example;
+        let _ = write!(
+            text,
+            " {} of categories that underspan does not import are in {} ({example}): if a device \
+             did work, it is among these.",
+            counted(problem.count, "event"),
+            problem.source,
+        );
+    }
+    text
 }
 
 fn busy(timeline: &Timeline, device: &DeviceOccupancy) -> String {
@@ -132,7 +153,7 @@ fn top_kernel(timeline: &Timeline, analysis: &Analysis) -> Option<String> {
 
 /// A name that fits into a sentence.
 fn shortened(name: &str) -> String {
-    let name = short_kernel_name(name);
+    let name = short_name(name);
     match name.char_indices().nth(60) {
         Some((at, _)) => format!("{}…", &name[..at]),
         None => name,
@@ -168,4 +189,29 @@ fn before_capture(analysis: &Analysis) -> Option<String> {
         let kernels = if n == 1 { "1 kernel was" } else { &format!("{n} kernels were") };
         format!("{kernels} launched before the capture began: its start is cut from a longer run.")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_capture_without_gpu_work_says_what_it_holds_instead() {
+        let mut timeline = Timeline::new();
+        assert_eq!(
+            no_work(&timeline),
+            "No GPU work in this capture: no kernel, copy or fill is in it."
+        );
+        let problems = &mut timeline.problems;
+        problems.record(ProblemKind::OutOfOrder, "a.json", 3, || "kernel rows".to_owned());
+        problems.record(ProblemKind::UnknownCategory, "a.json", 53, || {
+            "53 × X \"mtia_runtime\"".to_owned()
+        });
+        assert_eq!(
+            no_work(&timeline),
+            "No GPU work in this capture: no kernel, copy or fill is in it. 53 events of \
+             categories that underspan does not import are in a.json (53 × X \"mtia_runtime\"): \
+             if a device did work, it is among these."
+        );
+    }
 }

@@ -1,11 +1,11 @@
 //! What the multiplies computed in, and whether that is what was declared.
 
+use underspan_classifier::short_name;
 use underspan_engine::{Analysis, PrecisionCensus, PrecisionVerdict};
 use underspan_model::{DurationNs, Timeline};
 
 use super::percent;
 use crate::document::{Document, ReportTable};
-use crate::kernel_name::short_kernel_name;
 
 /// Adds the precision of the multiplies; nothing when there are none.
 pub(crate) fn precision(
@@ -48,7 +48,7 @@ pub(crate) fn precision(
             row.count.to_string(),
             row.dtype.as_str().to_owned(),
             row.reason.meaning().to_owned(),
-            short_kernel_name(timeline.strings.resolve_or_empty(row.name)),
+            short_name(timeline.strings.resolve_or_empty(row.name)),
         ]);
     }
     if !wide.rows.is_empty() {

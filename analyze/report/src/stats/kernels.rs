@@ -1,10 +1,10 @@
 //! GPU time by kernel name.
 
+use underspan_classifier::short_name;
 use underspan_engine::{Analysis, NamedStats};
 use underspan_model::{DurationNs, Timeline};
 
 use super::table::{Cell, DURATION_COLUMNS, StatsTable, duration_cells};
-use crate::kernel_name::short_kernel_name;
 
 pub(super) fn table(timeline: &Timeline, analysis: &Analysis) -> StatsTable {
     named(timeline, &analysis.kernels.by_name, "kernel")
@@ -21,7 +21,7 @@ pub(super) fn named(timeline: &Timeline, rows: &[NamedStats], title: &'static st
         let full = timeline.strings.resolve_or_empty(row.name).to_owned();
         let mut cells = vec![Cell::share_of(row.stats.total, total)];
         cells.extend(duration_cells(&row.stats));
-        cells.push(Cell::Name { short: short_kernel_name(&full), full });
+        cells.push(Cell::Name { short: short_name(&full), full });
         table.row(cells);
     }
     table

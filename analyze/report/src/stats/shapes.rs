@@ -1,10 +1,10 @@
 //! GPU time by launch shape: the same kernel on different problem sizes apart.
 
+use underspan_classifier::short_name;
 use underspan_engine::Analysis;
 use underspan_model::{Bytes, DurationNs, NONE_U32, Timeline};
 
 use super::table::{Cell, DURATION_COLUMNS, StatsTable, duration_cells};
-use crate::kernel_name::short_kernel_name;
 
 pub(super) fn table(timeline: &Timeline, analysis: &Analysis) -> StatsTable {
     let mut columns = vec![("share", "share")];
@@ -32,7 +32,7 @@ pub(super) fn table(timeline: &Timeline, analysis: &Analysis) -> StatsTable {
             ]),
             None => cells.extend([Cell::Missing, Cell::Missing, Cell::Missing, Cell::Missing]),
         }
-        cells.push(Cell::Name { short: short_kernel_name(&full), full });
+        cells.push(Cell::Name { short: short_name(&full), full });
         table.row(cells);
     }
     table

@@ -1,21 +1,34 @@
 //! What events are called and which launch shape is what.
 
-use underspan_classifier::{Dtype, KernelClass, Role};
+use std::sync::OnceLock;
+
+use underspan_classifier::{Dtype, KernelClass, Role, short_name};
 use underspan_engine::KernelClasses;
 use underspan_model::tables::{MemcpyKind, MemoryKind, SyncKind, TableKind};
 use underspan_model::{ShapeId, StringId, Timeline};
 
-use super::short_name::short_name;
+/// Longest label of a bar, in characters.
+const MOST_CHARS: usize = 80;
 
-/// Class of every launch shape.
+/// Class and label of every launch shape.
 #[derive(Debug)]
 pub(crate) struct Labels {
     classes: KernelClasses,
+    /// Labels of those that were drawn: making one takes a name apart.
+    kernels: Vec<OnceLock<Box<str>>>,
 }
 
 impl Labels {
     pub(crate) fn of(timeline: &Timeline) -> Self {
-        Self { classes: KernelClasses::of(timeline) }
+        let n_shapes = timeline.shapes.as_slice().len();
+        let kernels = (0..n_shapes).map(|_| OnceLock::new()).collect();
+        Self { classes: KernelClasses::of(timeline), kernels }
+    }
+
+    /// The label of kernels by their shape column.
+    pub(crate) fn kernel(&self, timeline: &Timeline, shape: u32) -> &str {
+        let Some(known) = self.kernels.get(shape as usize) else { return "kernel" };
+        known.get_or_init(|| label(timeline, TableKind::Kernel, shape).into())
     }
 
     /// The class of a kernel by its shape column.
@@ -57,9 +70,6 @@ pub(crate) fn full_name(timeline: &Timeline, kind: TableKind, name: u32) -> Stri
 /// The name that stands in an event's bar.
 pub(crate) fn label(timeline: &Timeline, kind: TableKind, name: u32) -> String {
     let full = full_name(timeline, kind, name);
-    let short = match kind {
-        TableKind::Kernel => short_name(&full),
-        _ => &full,
-    };
-    short.chars().take(80).collect()
+    let short = if kind == TableKind::Kernel { short_name(&full) } else { full };
+    short.chars().take(MOST_CHARS).collect()
 }

@@ -9,7 +9,6 @@ mod labels;
 mod open;
 mod request_span;
 mod row_tree;
-mod short_name;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -222,7 +221,10 @@ impl Document {
 
     /// The bar label of an event.
     pub(crate) fn label(&self, kind: TableKind, name: u32) -> String {
-        label(self.timeline(), kind, name)
+        match kind {
+            TableKind::Kernel => self.labels.kernel(self.timeline(), name).to_owned(),
+            other => label(self.timeline(), other, name),
+        }
     }
 }
 
