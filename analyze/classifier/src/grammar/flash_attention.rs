@@ -10,7 +10,7 @@
 //! deepseek-ai/FlashMLA.
 
 use crate::class::{Confidence, KernelClass, TensorCore, VariantKind};
-use crate::dtype::Dtype;
+use crate::dtype::{Dtype, from_tag};
 use crate::name::Name;
 use crate::query::KernelQuery;
 use crate::role::Role;
@@ -21,7 +21,11 @@ pub(crate) fn parse(name: &Name<'_>, _query: &KernelQuery<'_>) -> Option<KernelC
         return collective(name);
     }
     let span = name.template();
-    let real = name.first_real(span).or_else(|| name.param_real());
+    // Without template arguments, instantiations are told apart by their own names.
+    let real = name
+        .first_real(span)
+        .or_else(|| name.param_real())
+        .or_else(|| function.split('_').find_map(from_tag));
     let traits =
         ["Flash_fwd_kernel_traits", "Flash_bwd_kernel_traits", "Flash_fwd_kernel_traits_mla"]
             .into_iter()
@@ -222,6 +226,10 @@ mod tests {
         assert_eq!(
             line("flash_fwd_splitkv_kernel"),
             "attention_fwd_splitkv attention unknown yes flash_attn2"
+        );
+        assert_eq!(
+            line("flash_fwd_kernel_bf16_hdim256"),
+            "attention_fwd attention_prefill bf16 yes flash_attn2"
         );
     }
 

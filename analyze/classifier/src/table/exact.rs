@@ -85,6 +85,9 @@ const ENTRIES: &[Rule] = &[
     // ATen.
     rule("im2col_kernel", "im2col", Role::Conv).unit(Unit::No),
     rule("vol2col_kernel", "im2col", Role::Conv).unit(Unit::No),
+    rule("ComputeFusedParamsCUDAKernel", "groupnorm", Role::Norm),
+    rule("ComputeInternalGradientsCUDAKernel", "groupnorm_bwd", Role::Norm),
+    rule("ComputeBackwardFusedParamsCUDAKernel", "groupnorm_bwd", Role::Norm),
     rule("computeBlockwiseWithinKCounts", "topk", Role::Sampling).types(Types::Storage),
     rule("computeBlockwiseKthCounts", "topk", Role::Sampling).types(Types::Storage),
     rule("computeDigitCumSum", "topk", Role::Sampling).types(Types::Storage),
@@ -95,4 +98,29 @@ const ENTRIES: &[Rule] = &[
     rule("fill_index_and_segment_kernel", "sort", Role::Sort),
     rule("fill_reverse_indices_kernel", "sort", Role::Sort),
     rule("fused_dropout_kernel_vec", "dropout", Role::Elementwise),
+    // MIOpen and FBGEMM.
+    rule("Im2d2Col_v2", "im2col", Role::Conv).unit(Unit::No),
+    rule("permute_indices_weights_kernel", "permute_indices", Role::Index),
 ];
+
+#[cfg(test)]
+mod tests {
+    use crate::grammar::tests::line;
+
+    #[test]
+    fn names_that_say_nothing_are_known() {
+        for (name, expected) in [
+            (
+                "void at::native::(anonymous namespace)::ComputeFusedParamsCUDAKernel<float>(long)",
+                "groupnorm norm fp32 no aten",
+            ),
+            ("Im2d2Col_v2", "im2col conv unknown no unknown"),
+            (
+                "void fbgemm_gpu::permute_indices_weights_kernel<true, int, float>(int, int)",
+                "permute_indices index fp32 no fbgemm",
+            ),
+        ] {
+            assert_eq!(line(name), expected, "{name}");
+        }
+    }
+}
