@@ -109,6 +109,19 @@ impl<'a> Name<'a> {
         self.words(span).map(|(_, word)| word).find(|word| test(word))
     }
 
+    /// Whether the word at `index` names a function that a lambda is defined in: `f<..>(..)::{lambda`,
+    /// or `[lambda` as nsys writes it.
+    pub(crate) fn has_lambda(&self, index: u32) -> bool {
+        let mut at = index + 1;
+        for bracket in [b'<', b'('] {
+            if self.kind(at) == Some(Kind::Open(bracket)) {
+                at = self.after_group(at);
+            }
+        }
+        self.kind(at) == Some(Kind::Scope)
+            && matches!(self.kind(at + 1), Some(Kind::Open(b'{' | b'[')))
+    }
+
     /// The template list that follows the word at `index`, without its brackets.
     pub(crate) fn list_after(&self, index: u32) -> Option<Span> {
         let open = index + 1;

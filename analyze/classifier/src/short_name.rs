@@ -13,10 +13,11 @@ const WRAPPERS: [&str; 6] =
     ["Kernel", "Kernel2", "_kernel_agent", "device_kernel", "kentry", "trampoline_kernel"];
 
 /// Functors and functions of ATen that hand on to another.
-const GENERIC: [&str; 7] = [
+const GENERIC: [&str; 8] = [
     "AUnaryFunctor",
     "BUnaryFunctor",
     "BinaryFunctor",
+    "apply",
     "func_wrapper_t",
     "gpu_index_kernel",
     "gpu_kernel_impl",
@@ -95,22 +96,16 @@ fn run_by_wrapper<'n>(name: &'n Name<'_>, list: Span, most_lists: usize) -> Opti
 /// The functor, or the function around a lambda, that a generic kernel of PyTorch applies.
 fn functor<'n>(name: &'n Name<'_>, list: Span, function: &str) -> Option<&'n str> {
     let is_elementwise = function.contains("elementwise_kernel");
-    let tells = |word: &str| {
+    let tells = |(index, word): &(u32, &str)| {
         let is_functor = word.ends_with("Functor")
             || word.ends_with("_functor")
             || word.ends_with("_kernel_cuda")
             || word.ends_with("Ops") && word.len() > 3;
-        let is_function = word.starts_with("CUDAFunctor_")
-            || word.ends_with("_kernel_impl")
-            || word.ends_with("_cuda_kernel")
-            || word.ends_with("KernelImpl")
-            || word.ends_with("KernelImplInternal")
-            || word == "copy_device_to_device";
-        word != function
-            && !GENERIC.contains(&word)
-            && (is_functor || is_elementwise && is_function)
+        let is_applied = word.starts_with("CUDAFunctor")
+            || name.has_lambda(*index) && !word.starts_with("operator");
+        *word != function && !GENERIC.contains(word) && (is_functor || is_elementwise && is_applied)
     };
-    name.find_word(list, tells)
+    name.words(list).find(tells).map(|(_, word)| word)
 }
 
 #[cfg(test)]
@@ -186,6 +181,10 @@ mod tests {
             "void at::native::vectorized_elementwise_kernel<4, at::native::(anonymous namespace)::clamp_min_scalar_kernel_impl(at::TensorIterator&, c10::Scalar)::{lambda()#1}::operator()() const::{lambda(float)#1}, at::detail::Array<char*, 2> >(int)",
             "void at::native::index_elementwise_kernel<128, 4, at::native::gpu_index_kernel<at::native::index_put_kernel_impl<at::native::OpaqueType<8> >(at::TensorIteratorBase&)::{lambda(char*, char*, long)#1}>(at::TensorIteratorBase&)::{lambda(int)#1}>(long)",
             "_ZN2at6native29vectorized_elementwise_kernelILi4ENS0_15CUDAFunctor_addIfEESt5arrayIPcLm3EEEEviT0_T1_",
+            "void at::native::vectorized_elementwise_kernel<4, at::native::(anonymous namespace)::silu_kernel(at::TensorIteratorBase&)::{lambda()#1}::operator()() const::{lambda(float)#1}, std::array<char*, 2ul> >(int)",
+            "void at::native::vectorized_elementwise_kernel<(int)4, at::native::<unnamed>::silu_kernel(at::TensorIteratorBase &)::[lambda() (instance 1)]::operator ()() const::[lambda(float) (instance 1)], at::detail::Array<char *, (int)2>>(int, T2, T3)",
+            "void at::native::vectorized_elementwise_kernel<2, at::native::CUDAFunctorOnSelf_add<long> >(int)",
+            "void at::native::unrolled_elementwise_kernel<at::native::copy_device_to_device(at::TensorIterator&, bool)::{lambda()#2}::operator()() const::{lambda(float)#1}, at::detail::Array<char*, 2> >(int)",
         ];
         let shown: Vec<String> = names.iter().map(|name| short_name(name)).collect();
         expect![[r"
@@ -193,6 +192,10 @@ mod tests {
             vectorized_elementwise_kernel<clamp_min_scalar_kernel_impl>
             index_elementwise_kernel<index_put_kernel_impl>
             vectorized_elementwise_kernel<CUDAFunctor_add>
+            vectorized_elementwise_kernel<silu_kernel>
+            vectorized_elementwise_kernel<silu_kernel>
+            vectorized_elementwise_kernel<CUDAFunctorOnSelf_add>
+            unrolled_elementwise_kernel<copy_device_to_device>
         "]]
         .assert_eq(&format!("{}\n", shown.join("\n")));
     }

@@ -117,7 +117,8 @@ impl Totals {
             time: 0,
         };
         walk.latest = walk.latest_of(0);
-        walk.work.clone().for_each_run_in(chunk, |kind, rows| walk.add_rows(kind, rows, runs));
+        let work = walk.work;
+        work.for_each_run_in(chunk, |kind, rows| walk.add_rows(kind, rows, runs));
         walk.flush();
         (walk.totals, walk.reach)
     }
