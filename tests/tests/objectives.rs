@@ -1,7 +1,7 @@
 //! Objectives on servers that do not say everything that is limited.
 
 use underspan_detectors::{Attainment, Case, Measure, Objective};
-use underspan_engine::{Analysis, AnalysisOptions, RequestOptions, Requests};
+use underspan_engine::{Analysis, AnalysisOptions, Request, RequestOptions, Requests};
 use underspan_import::{ImportOptions, NoProgress, import_paths};
 
 fn attainment(sample: &str, limits: &str) -> Attainment {
@@ -48,6 +48,7 @@ fn a_limit_between_tokens_judges_each_of_them_where_steps_are_known() {
             let gaps = requests.token_gaps(request);
             gaps.iter().map(|token| token.gap.as_ns()).max()
         };
+        let n_of_one = served.clone().filter(|request| request.tokens.output == Some(1)).count();
         let (mut n, mut n_missed, mut n_hidden) = (0, 0, 0);
         for request in served {
             let Some(longest) = longest(request) else { continue };
@@ -59,9 +60,26 @@ fn a_limit_between_tokens_judges_each_of_them_where_steps_are_known() {
         }
         assert!(n_hidden > 1, "{n_hidden} of {n_missed} would not show in a mean");
         let itl = attainment.itl.expect("a limit on it");
-        assert_eq!((itl.n_by_gaps, itl.n_by_mean), (n, attainment.n - n), "{attainment:?}");
+        let n_by_mean = attainment.n - n - n_of_one;
+        assert_eq!((itl.n_by_gaps, itl.n_by_mean), (n, n_by_mean), "{attainment:?}");
         assert_eq!(attainment.n_missed, n_missed);
         assert!(itl.n_gaps_kept < itl.n_gaps && itl.n_gaps > 500, "{itl:?}");
+    });
+}
+
+#[test]
+fn a_request_of_one_token_keeps_a_limit_between_tokens() {
+    let limits = "ttft=50ms,e2e=80ms";
+    let without = attainment("d01-capacity-queue", limits);
+    let with = attainment("d01-capacity-queue", &format!("{limits},itl=10s"));
+    // A limit that every request keeps leaves out none but those of which nothing is known.
+    judged("d01-capacity-queue", limits, |requests, _| {
+        let is_of_one = |request: &&Request| request.tokens.output == Some(1);
+        assert!(requests.requests.iter().filter(is_of_one).count() > 10);
+        let unknown = requests.requests.iter().filter(|request| {
+            request.tpot.is_none() && requests.token_gaps(request).is_empty() && !is_of_one(request)
+        });
+        assert_eq!(with.n + unknown.count(), without.n);
     });
 }
 
@@ -69,7 +87,10 @@ fn a_limit_between_tokens_judges_each_of_them_where_steps_are_known() {
 fn a_mean_is_judged_where_nothing_else_is_known_and_is_said_to_be_one() {
     let by_spans = attainment("healthy-vllm/spans.otlp.json.gz", "itl=40ms");
     let itl = by_spans.itl.expect("a limit on it");
-    assert_eq!((itl.n_by_gaps, itl.n_by_mean), (0, by_spans.n), "{by_spans:?}");
+    let n_of_one = judged("healthy-vllm/spans.otlp.json.gz", "itl=40ms", |requests, _| {
+        requests.requests.iter().filter(|request| request.tokens.output == Some(1)).count()
+    });
+    assert_eq!((itl.n_by_gaps, itl.n_by_mean), (0, by_spans.n - n_of_one), "{by_spans:?}");
     assert!(by_spans.n > 100);
     let other = attainment("healthy-vllm/spans.otlp.json.gz", "e2e=5s");
     assert_eq!(other.itl, None, "no limit on it");

@@ -58,6 +58,32 @@ fn a_gate_fails_on_a_fallback_and_passes_on_no_change() {
 }
 
 #[test]
+fn a_damaged_capture_passes_no_gate() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let source = trace(folder.path(), "whole.json", BF16, 50);
+    let (whole, broken) = (folder.path().join("whole.uspan"), folder.path().join("broken.uspan"));
+    let import = ["import", &source.to_string_lossy(), "-o", &whole.to_string_lossy()];
+    assert_eq!(underspan(&import).status.code(), Some(0));
+    let mut bytes = std::fs::read(&whole).expect("the capture");
+    // Some byte of the first chunk of kernels: any that is noticed does.
+    let is_noticed = (bytes.len() / 4..bytes.len()).any(|at| {
+        bytes[at] ^= 0xff;
+        std::fs::write(&broken, &bytes).expect("a copy");
+        bytes[at] ^= 0xff;
+        let info = underspan(&["info", &broken.to_string_lossy(), "--format", "json"]);
+        info.status.code() == Some(0) && json(&info)["trust"] == "damaged"
+    });
+    assert!(is_noticed);
+    let (whole, broken) = (whole.to_string_lossy(), broken.to_string_lossy());
+    let gated = underspan(&["diff", &whole, &broken, "--gate"]);
+    assert_eq!(gated.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&gated.stdout);
+    assert!(text.contains("broken.uspan: Trust: damaged"), "{text}");
+    assert!(text.contains("broken.uspan is damaged"), "{text}");
+    assert_eq!(underspan(&["diff", &whole, &whole, "--gate"]).status.code(), Some(0));
+}
+
+#[test]
 fn both_sides_are_needed() {
     assert_eq!(underspan(&["diff", "only-one.json"]).status.code(), Some(2));
     assert_eq!(underspan(&["diff"]).status.code(), Some(2));

@@ -153,6 +153,8 @@ impl Objective {
         let values_of = |request: &Request, itl: &mut ItlBasis| -> Vec<Option<u64>> {
             let value = |(measure, limit): &(Measure, u64)| match measure {
                 Measure::Ttft => request.ttft.map(|ttft| ttft.as_ns()),
+                // Between the tokens of one there is no time that could be too long.
+                Measure::Itl if has_one_token(request) => Some(0),
                 Measure::Itl => {
                     let gaps = exact_gaps(case.requests, request);
                     itl.add(&gaps, request.tpot.map(|mean| mean.as_ns()), *limit)
@@ -169,8 +171,12 @@ impl Objective {
             })
             .collect();
         // A limit on what this server does not say judges nothing.
-        let is_said: Vec<bool> = (0..self.limits.len())
-            .map(|at| all.iter().any(|(_, values, _)| values[at].is_some()))
+        let says = |request: &Request, measure| measure != Measure::Itl || !has_one_token(request);
+        let is_said: Vec<bool> = (self.limits.iter().enumerate())
+            .map(|(at, (measure, _))| {
+                let mut said = all.iter().filter(|(_, values, _)| values[at].is_some());
+                said.any(|(request, ..)| says(request, *measure))
+            })
             .collect();
         let judges = |at: &usize| is_said[*at];
         let known: Vec<(&Request, Vec<Option<u64>>, ItlBasis)> = all
@@ -227,6 +233,10 @@ impl Objective {
             budget_lasts_hours: burn_rate.filter(|rate| *rate > 0.0).map(|rate| 30.0 * 24.0 / rate),
         }
     }
+}
+
+fn has_one_token(request: &Request) -> bool {
+    request.tokens.output == Some(1)
 }
 
 fn time_ns(text: &str) -> Option<u64> {

@@ -24,5 +24,6 @@ pub use html::to_html;
 pub use info::info_document;
 pub use json::{analysis_json, diff_json, explain_json, info_json, members_json, verdict_json};
 pub use markdown::to_markdown;
+pub use sections::trust_meaning;
 pub use stats::{Cell, StatsColumn, StatsReport, StatsTable};
 pub use text::{TextStyle, to_text};

@@ -83,18 +83,20 @@ fn write_table(out: &mut String, table: &ReportTable, style: TextStyle) {
     }
 }
 
-/// Narrows the widest left-aligned column until the table fits.
+/// Left-aligned columns are cut no narrower than this.
+const NARROWEST: usize = 12;
+
+/// Narrows the widest left-aligned columns until the table fits.
 fn fit(widths: &mut [usize], table: &ReportTable, available: usize) {
     let total = widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1);
-    let excess = total.saturating_sub(available);
-    let widest = table
-        .columns
-        .iter()
-        .enumerate()
-        .filter(|(_, column)| column.align == Align::Left)
-        .max_by_key(|(at, _)| widths[*at]);
-    if let Some((at, _)) = widest {
-        widths[at] = widths[at].saturating_sub(excess).max(12.min(widths[at]));
+    for _ in available..total {
+        let left = table.columns.iter().zip(widths.iter_mut());
+        let left = left.filter(|(column, _)| column.align == Align::Left);
+        let widest = left.map(|(_, width)| width).max_by_key(|width| **width);
+        match widest.filter(|width| **width > NARROWEST) {
+            Some(width) => *width -= 1,
+            None => return,
+        }
     }
 }
 

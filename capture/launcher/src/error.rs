@@ -12,7 +12,7 @@ pub enum LaunchError {
     #[error("no command to run")]
     NoCommand,
     /// The command cannot be started.
-    #[error("{}: {source}", program.display())]
+    #[error("{} cannot be started", program.display())]
     Start {
         /// The program.
         program: OsString,

@@ -50,7 +50,8 @@ pub(super) fn run(args: &AnalyzeArgs, global: &Global) -> Result<Outcome> {
     let options = ReportOptions { top: args.top };
     let mut document = || {
         // A trace alone is no question about requests: its report begins with what happened.
-        let asked = !run.timeline.spans.is_empty() || baseline.is_some();
+        let has_requests = !run.timeline.spans.is_empty() || !run.requests.requests.is_empty();
+        let asked = has_requests || baseline.is_some();
         answers.verdict = answers.verdict.filter(|_| asked);
         underspan_report::analysis_document(&run.timeline, &run.analysis, &answers, &options)
     };

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use underspan_engine::{Analysis, AnalysisOptions, CaptureDiff, Side};
-use underspan_report::{diff_document, diff_json};
+use underspan_model::Trust;
+use underspan_report::{diff_document, diff_json, trust_meaning};
 
 use crate::args::{DiffArgs, DiffFormat, Global, Inputs};
 use crate::exit::Outcome;
@@ -31,10 +32,18 @@ pub(super) fn run(args: &DiffArgs, global: &Global) -> Result<Outcome> {
         Side { timeline: &before, analysis: &analyses[0] },
         Side { timeline: &after, analysis: &analyses[1] },
     );
-    let failures = if args.gate { failures(&diff, args) } else { Vec::new() };
     let names = [before_name.as_str(), after_name.as_str()];
+    let trusts = [&before, &after].map(|timeline| timeline.problems.trust());
+    let failures = if args.gate { failures(&diff, names, trusts, args) } else { Vec::new() };
     let document = || {
         let mut document = diff_document(&diff, names, args.top);
+        let untrusted = trusts.iter().zip(names).filter(|(trust, _)| **trust != Trust::Full);
+        let untrusted: Vec<String> =
+            untrusted.map(|(trust, name)| format!("{name}: {}", trust_meaning(*trust))).collect();
+        if !untrusted.is_empty() {
+            document.heading("TRUST");
+            document.list(untrusted);
+        }
         if !failures.is_empty() {
             document.heading("GATE");
             document.list(failures.clone());
@@ -63,9 +72,19 @@ fn name_of(paths: &[PathBuf]) -> Result<String> {
     })
 }
 
-/// The thresholds that the change passes, in words.
-fn failures(diff: &CaptureDiff, args: &DiffArgs) -> Vec<String> {
+/// The thresholds that the change passes, and captures that cannot be compared, in words.
+fn failures(
+    diff: &CaptureDiff,
+    names: [&str; 2],
+    trusts: [Trust; 2],
+    args: &DiffArgs,
+) -> Vec<String> {
     let mut failures = Vec::new();
+    for (name, trust) in names.into_iter().zip(trusts) {
+        if trust == Trust::Damaged {
+            failures.push(format!("{name} is damaged: what is left of it is no comparison"));
+        }
+    }
     let slower = |ratio: f64| (ratio - 1.0) * 100.0;
     let slowdown = diff.kernel_time_ratio().map_or(0.0, slower);
     if slowdown > args.max_slowdown {

@@ -43,7 +43,7 @@ impl Detector for BatchFormation {
 
     fn detect(&self, case: &Case<'_>) -> Detection {
         if !matches!(case.kind, ServerKind::Batch | ServerKind::Single) || takes_one_each(case) {
-            return Detection::MissingInput("a server that runs batches");
+            return Detection::MissingInput("a server whose batcher waits for company");
         }
         let idle = idle_waits(case);
         let without = without_delay(case);

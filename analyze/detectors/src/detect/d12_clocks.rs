@@ -257,8 +257,8 @@ fn reasons(bits: u64) -> String {
     let names = [
         (0x4, "power cap"),
         (0x8, "slow-down in hardware"),
-        (0x20, "heat, in software"),
-        (0x40, "heat, in hardware"),
+        (0x20, "heat in software"),
+        (0x40, "heat in hardware"),
         (0x80, "power brake"),
     ];
     let named: Vec<&str> =

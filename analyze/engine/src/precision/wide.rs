@@ -87,7 +87,7 @@ impl WideReason {
             Self::WiderThanDeclared => "wider than declared",
             Self::BetweenCasts => "wider than declared, between two casts",
             Self::BetweenCastsUndeclared => "between two casts: the pattern of a fallback",
-            Self::Fp32Undeclared => "fp32 on CUDA cores; nothing declared to compare with",
+            Self::Fp32Undeclared => "fp32; nothing declared to compare with",
             Self::Tf32 => "TF32: fp32 data, rounded on tensor cores",
             Self::Router => "router, kept in fp32 by design",
             Self::Head => "head, kept in fp32 by design",

@@ -5,11 +5,12 @@ mod words;
 
 use underspan_engine::{LatencySummary, Part, Request, Requests, StageKind};
 use underspan_model::tables::{Phase, Rung, TableKind};
-use underspan_model::{DurationNs, StringId, Timeline};
+use underspan_model::{DurationNs, StringId, Timeline, Trust};
 
 pub use select::{RequestSelector, Slowest};
 
 use crate::document::{Document, ReportTable};
+use crate::sections::trust_meaning;
 use words::{part_meaning, rung_meaning, stage_meaning};
 
 /// Cells of the waterfall.
@@ -22,6 +23,11 @@ const NEIGHBOURS_SHOWN: usize = 6;
 /// The requests at `chosen` (positions in [`Requests::requests`]) as a document.
 pub fn explain_document(timeline: &Timeline, requests: &Requests, chosen: &[usize]) -> Document {
     let mut document = Document::default();
+    let trust = timeline.problems.trust();
+    if trust != Trust::Full {
+        let analyze = "underspan analyze says what is missing";
+        document.paragraph(format!("{}; {analyze}.", trust_meaning(trust)));
+    }
     for at in chosen {
         let Some(request) = requests.requests.get(*at) else { continue };
         head(&mut document, timeline, requests, request);
@@ -39,13 +45,16 @@ fn head(document: &mut Document, timeline: &Timeline, requests: &Requests, reque
     let mut facts = vec![format!("{} in all", request.duration())];
     if let Some(part) = largest(request) {
         let share = percent(part.ns, request.duration().as_ns());
-        facts.push(format!("most of it {} ({share})", part_meaning(part.kind)));
+        let is_most = part.ns > request.duration().as_ns() / 2;
+        let which = if is_most { "most of it" } else { "the largest part of it" };
+        facts.push(format!("{which} {} ({share})", part_meaning(part.kind)));
     }
     document.paragraph(format!("{}.", facts.join(", ")));
     let mut items = Vec::new();
     if let Some(trace) = request.trace_id {
         let way: Vec<String> = request.chain.iter().map(|row| span_name(timeline, *row)).collect();
-        items.push(format!("trace {trace:032x}: {}", way.join(" → ")));
+        let way = if way.is_empty() { String::new() } else { format!(": {}", way.join(" → ")) };
+        items.push(format!("trace {trace:032x}{way}"));
     }
     items.extend(tokens(request));
     items.extend(token_gaps(requests, request));

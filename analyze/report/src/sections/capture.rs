@@ -35,7 +35,7 @@ pub(crate) fn capture(document: &mut Document, timeline: &Timeline, summary: &Ca
         facts.push("clocks not aligned".to_owned());
     }
     document.paragraph(facts.join(" · "));
-    document.paragraph(trust(summary));
+    document.paragraph(trust(summary.trust));
 }
 
 fn title(timeline: &Timeline) -> String {
@@ -51,15 +51,16 @@ fn title(timeline: &Timeline) -> String {
     }
 }
 
-fn trust(summary: &CaptureSummary) -> String {
-    match summary.trust {
-        Trust::Full => "Trust: full. Nothing was lost.".to_owned(),
-        Trust::Partial => {
-            "Trust: partial. Something was lost, so totals are lower bounds; see DATA PROBLEMS."
-                .to_owned()
-        }
-        Trust::Damaged => {
-            "Trust: damaged. The input is broken in places; see DATA PROBLEMS.".to_owned()
-        }
+fn trust(trust: Trust) -> String {
+    let problems = if trust == Trust::Full { "" } else { "; see DATA PROBLEMS" };
+    format!("{}{problems}.", trust_meaning(trust))
+}
+
+/// How far a capture can be relied on, without a full stop.
+pub fn trust_meaning(trust: Trust) -> &'static str {
+    match trust {
+        Trust::Full => "Trust: full. Nothing was lost",
+        Trust::Partial => "Trust: partial. Something was lost, so totals are lower bounds",
+        Trust::Damaged => "Trust: damaged. The input is broken in places",
     }
 }

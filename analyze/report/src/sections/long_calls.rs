@@ -28,17 +28,7 @@ impl LongCalls {
     pub(crate) fn of(timeline: &Timeline, analysis: &Analysis) -> Option<Self> {
         let idle = analysis.idle.iter().map(|device| device.of_class(IdleClass::Launch));
         let all = idle.sum::<DurationNs>().as_ns();
-        let mut by_name: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
-        for gap in analysis.idle.iter().flat_map(|device| &device.longest) {
-            if gap.parts[IdleClass::Launch.index()] == DurationNs::ZERO {
-                continue;
-            }
-            for_each_call(timeline, analysis, gap, |name, ns| {
-                let (n, sum) = by_name.entry(name).or_default();
-                *n += 1;
-                *sum += ns;
-            });
-        }
+        let by_name = in_longest_gaps(timeline, analysis);
         let (name, (n, sum)) = by_name.into_iter().max_by_key(|(_, (_, sum))| *sum)?;
         let is_most = sum as f64 >= SHARE_MIN * all as f64 && sum > 0;
         (is_most && sum / n >= LONG_NS).then(|| Self {
@@ -63,6 +53,47 @@ impl LongCalls {
             ),
         }
     }
+}
+
+/// What of the time in calls lies in others than launches, where that is most of it, as far as the
+/// longest gaps tell.
+pub(crate) fn other_calls(timeline: &Timeline, analysis: &Analysis) -> Option<String> {
+    let by_name = in_longest_gaps(timeline, analysis);
+    let is_launch = |name: &u32| {
+        let kind = analysis.correlation.call_names().kind(*name);
+        matches!(kind, CallKind::KernelLaunch | CallKind::GraphLaunch)
+    };
+    let sum_of = |launches: bool| -> u64 {
+        let rows = by_name.iter().filter(|(name, _)| is_launch(name) == launches);
+        rows.map(|(_, (_, sum))| sum).sum()
+    };
+    let others = by_name.iter().filter(|(name, _)| !is_launch(name));
+    let (name, (_, most)) = others.max_by_key(|(_, (_, sum))| *sum)?;
+    (sum_of(false) > sum_of(true)).then(|| {
+        format!(
+            " In the longest gaps launches took {} and other calls {}: {} in {}.",
+            DurationNs::from_ns(sum_of(true)),
+            DurationNs::from_ns(sum_of(false)),
+            DurationNs::from_ns(*most),
+            timeline.strings.resolve_or_empty(StringId::from_raw(*name)),
+        )
+    })
+}
+
+/// How often the launching threads were in calls of a name during the longest gaps, and how long.
+fn in_longest_gaps(timeline: &Timeline, analysis: &Analysis) -> BTreeMap<u32, (u64, u64)> {
+    let mut by_name: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
+    for gap in analysis.idle.iter().flat_map(|device| &device.longest) {
+        if gap.parts[IdleClass::Launch.index()] == DurationNs::ZERO {
+            continue;
+        }
+        for_each_call(timeline, analysis, gap, |name, ns| {
+            let (n, sum) = by_name.entry(name).or_default();
+            *n += 1;
+            *sum += ns;
+        });
+    }
+    by_name
 }
 
 /// The calls that the launching thread was in during a gap, with the part of each in it; calls

@@ -12,6 +12,7 @@ mod tokens;
 mod verdict;
 
 pub(crate) use capture::capture;
+pub use capture::trust_meaning;
 pub(crate) use cohorts::cohorts;
 pub(crate) use data_problems::data_problems;
 pub(crate) use idle::idle;

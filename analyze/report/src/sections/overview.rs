@@ -6,7 +6,7 @@ use underspan_classifier::short_name;
 use underspan_engine::{Analysis, DeviceOccupancy, IdleClass, WorkClass};
 use underspan_model::{DurationNs, Interval, ProblemKind, Timeline, TimestampNs};
 
-use super::long_calls::LongCalls;
+use super::long_calls::{LongCalls, other_calls};
 use super::{counted, idle, percent};
 use crate::document::Document;
 use crate::stats::gap_meaning;
@@ -94,18 +94,27 @@ fn idle_reason(timeline: &Timeline, analysis: &Analysis) -> Option<String> {
         ));
     }
     let (class, of_idle) = idle::main_class(analysis)?;
-    let long_calls = LongCalls::of(timeline, analysis).map(|calls| calls.advice());
+    let launches = launch_advice(timeline, analysis);
     let advice = match class {
         _ if share < ADVICE_MIN => "",
-        IdleClass::Launch => long_calls
-            .as_deref()
-            .unwrap_or(" Launches are the limit: CUDA graphs or larger batches remove them."),
+        IdleClass::Launch => launches.as_str(),
         IdleClass::HostWork => " The host is the limit: look at what runs between the launches.",
         IdleClass::HostWait => " The host waits for results before it launches more.",
         IdleClass::Cut => " This says nothing about the server: record a longer window.",
         _ => "",
     };
     Some(format!("{} of the {idle_time} idle: {}.{advice}", percent(of_idle), gap_meaning(class)))
+}
+
+/// What to do about idle time in which calls were under way: few long calls, others than launches,
+/// or indeed launches.
+fn launch_advice(timeline: &Timeline, analysis: &Analysis) -> String {
+    if let Some(calls) = LongCalls::of(timeline, analysis) {
+        return calls.advice();
+    }
+    other_calls(timeline, analysis).unwrap_or_else(|| {
+        " Launches are the limit: CUDA graphs or larger batches remove them.".to_owned()
+    })
 }
 
 /// Time of the devices' windows that no span covers, all devices together; nothing in a capture
@@ -194,6 +203,33 @@ fn before_capture(analysis: &Analysis) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use underspan_engine::AnalysisOptions;
+    use underspan_engine::trace_builder::TraceBuilder;
+
+    /// Launches of 20 µs, each after another call of `other_us`.
+    fn advice(other_us: i64) -> String {
+        let (mut trace, us) = (TraceBuilder::new(), 1_000);
+        for at in 0..40 {
+            let start = at * 100 * us;
+            trace.api_call("cudaMalloc", start..start + other_us * us, 900 + at as u32);
+            let call = start + 60 * us..start + 80 * us;
+            trace.launch("a", call, start + 81 * us..start + 85 * us);
+        }
+        let t = trace.build();
+        launch_advice(&t, &Analysis::of(&t, &AnalysisOptions::default()))
+    }
+
+    #[test]
+    fn launches_are_the_limit_only_where_they_take_the_time_in_calls() {
+        assert_eq!(
+            advice(5),
+            " Launches are the limit: CUDA graphs or larger batches remove them."
+        );
+        assert_eq!(
+            advice(55),
+            " In the longest gaps launches took 400 µs and other calls 1.10 ms: 1.10 ms in cudaMalloc."
+        );
+    }
 
     #[test]
     fn a_capture_without_gpu_work_says_what_it_holds_instead() {

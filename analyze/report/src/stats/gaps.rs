@@ -46,7 +46,7 @@ pub(super) fn table(timeline: &Timeline, analysis: &Analysis) -> StatsTable {
 /// What an idle class means, in a person's words.
 pub(crate) fn meaning(class: IdleClass) -> &'static str {
     match class {
-        IdleClass::Launch => "the launching thread was in API calls: the launch and others",
+        IdleClass::Launch => "the launching thread was in API calls, or its launch on the way",
         IdleClass::HostWork => "the launching thread ran its own code",
         IdleClass::HostWait => "the launching thread was blocked, waiting for the device",
         IdleClass::QueueWait => "launched, but waiting for a dependency or the device",

@@ -30,7 +30,8 @@ pub(crate) fn open() -> Result<Nvml, String> {
 
 fn reason(name: &OsStr, error: &NvmlError) -> String {
     match error {
-        NvmlError::LibloadingError(error) => format!("{}: {error}", name.display()),
+        // The loader begins with the name.
+        NvmlError::LibloadingError(error) => error.to_string(),
         _ => format!("{} does not start: {error}", name.display()),
     }
 }
