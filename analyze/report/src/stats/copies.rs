@@ -44,10 +44,7 @@ pub(super) fn table(timeline: &Timeline, _analysis: &Analysis) -> StatsTable {
             memory(from),
             memory(to),
             Cell::Count(group.count),
-            match group.without_size == group.count {
-                true => Cell::Missing,
-                false => Cell::Size(Bytes::new(group.bytes)),
-            },
+            Cell::Size(Bytes::new(group.bytes)),
             Cell::Time(DurationNs::from_ns(group.time_ns)),
             match group.sized_time_ns {
                 0 => Cell::Missing,
