@@ -10,11 +10,22 @@ fn attainment(sample: &str, limits: &str) -> Attainment {
 
 /// What `read` makes of the requests and how they stand.
 fn judged<T>(sample: &str, limits: &str, read: impl FnOnce(&Requests, Attainment) -> T) -> T {
+    changed(sample, limits, |_| {}, read)
+}
+
+/// The same of requests that `change` has changed.
+fn changed<T>(
+    sample: &str,
+    limits: &str,
+    change: impl FnOnce(&mut Requests),
+    read: impl FnOnce(&Requests, Attainment) -> T,
+) -> T {
     let path = format!("{}/../sample-traces/{sample}", env!("CARGO_MANIFEST_DIR"));
     let imported = import_paths(&[path.into()], &ImportOptions::default(), &NoProgress);
     let timeline = imported.expect("a sample").timeline;
     let analysis = Analysis::of(&timeline, &AnalysisOptions::default());
-    let requests = Requests::of(&timeline, &analysis, &RequestOptions::default());
+    let mut requests = Requests::of(&timeline, &analysis, &RequestOptions::default());
+    change(&mut requests);
     let objective = Objective::parse(limits, 99.0).expect("limits");
     let attainment = objective.attainment(&Case::of(&timeline, &analysis, &requests));
     read(&requests, attainment)
@@ -81,6 +92,16 @@ fn a_request_of_one_token_keeps_a_limit_between_tokens() {
         });
         assert_eq!(with.n + unknown.count(), without.n);
     });
+}
+
+#[test]
+fn one_token_is_no_word_on_the_time_between_tokens() {
+    // Triton has no tokens; a single request that is known to have one changes nothing.
+    let one = |requests: &mut Requests| requests.requests[0].tokens.output = Some(1);
+    let limits = "itl=1ns,e2e=4ms";
+    let (n, itl) =
+        changed("healthy-triton", limits, one, |_, found| (found.n, found.by_measure[0]));
+    assert_eq!((n, itl), (attainment("healthy-triton", "e2e=4ms").n, (Measure::Itl, None)));
 }
 
 #[test]

@@ -139,6 +139,21 @@ mod tests {
     use expect_test::expect;
 
     #[test]
+    fn wide_columns_shrink_in_turn_and_never_to_nothing() {
+        let mut table = ReportTable::new(&["count", "what<", "first seen<"]);
+        table.row(["1", &"a".repeat(40), &"b".repeat(30)].map(String::from));
+        let mut widths = [5, 40, 30];
+        fit(&mut widths, &table, 200);
+        assert_eq!(widths, [5, 40, 30]);
+        fit(&mut widths, &table, 69);
+        assert_eq!(widths, [5, 30, 30]);
+        fit(&mut widths, &table, 49);
+        assert_eq!(widths, [5, 20, 20]);
+        fit(&mut widths, &table, 9);
+        assert_eq!(widths, [5, NARROWEST, NARROWEST]);
+    }
+
+    #[test]
     fn tables_align_and_cut_the_widest_name() {
         let mut document = Document::default();
         document.heading("WHERE GPU TIME WENT");
