@@ -1,37 +1,36 @@
 //! Long columns on large pages, where the system has them: filling new memory then costs a
 //! five-hundredth of the page faults.
 
-use bytemuck::Pod;
 use memmap2::MmapMut;
 
 /// Columns shorter than this would hardly hold one aligned large page.
-const MIN_BYTES: usize = 4 << 20;
+const MIN_BYTES: usize = 8 << 20;
 
 /// A column of numbers, zeros at first. Memory is not touched before it is written to.
-pub(crate) struct WideColumn<T>(Memory<T>);
+pub(crate) struct WideColumn(Memory);
 
-enum Memory<T> {
-    Heap(Vec<T>),
+enum Memory {
+    Heap(Vec<u32>),
     Pages(MmapMut),
 }
 
-impl<T: Pod> WideColumn<T> {
+impl WideColumn {
     pub(crate) fn zeros(n: usize) -> Self {
-        let pages = n.checked_mul(size_of::<T>()).filter(|bytes| *bytes >= MIN_BYTES);
+        let pages = n.checked_mul(size_of::<u32>()).filter(|bytes| *bytes >= MIN_BYTES);
         Self(match pages.and_then(large_pages) {
             Some(pages) => Memory::Pages(pages),
-            None => Memory::Heap(vec![T::zeroed(); n]),
+            None => Memory::Heap(vec![0; n]),
         })
     }
 
-    pub(crate) fn as_slice(&self) -> &[T] {
+    pub(crate) fn as_slice(&self) -> &[u32] {
         match &self.0 {
             Memory::Heap(values) => values,
             Memory::Pages(pages) => bytemuck::cast_slice(pages),
         }
     }
 
-    pub(crate) fn as_mut_slice(&mut self) -> &mut [T] {
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [u32] {
         match &mut self.0 {
             Memory::Heap(values) => values,
             Memory::Pages(pages) => bytemuck::cast_slice_mut(pages),
@@ -48,7 +47,7 @@ fn large_pages(bytes: usize) -> Option<MmapMut> {
     Some(pages)
 }
 
-impl<T: Pod> Clone for WideColumn<T> {
+impl Clone for WideColumn {
     fn clone(&self) -> Self {
         let mut copy = Self::zeros(self.as_slice().len());
         copy.as_mut_slice().copy_from_slice(self.as_slice());
@@ -56,13 +55,13 @@ impl<T: Pod> Clone for WideColumn<T> {
     }
 }
 
-impl<T: Pod> Default for WideColumn<T> {
+impl Default for WideColumn {
     fn default() -> Self {
         Self::zeros(0)
     }
 }
 
-impl<T: Pod + std::fmt::Debug> std::fmt::Debug for WideColumn<T> {
+impl std::fmt::Debug for WideColumn {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list().entries(self.as_slice()).finish()
     }
@@ -75,7 +74,7 @@ mod tests {
     #[test]
     fn long_and_short_ones_are_zeros_that_can_be_written_and_copied() {
         for n in [0, 1, 1000, MIN_BYTES / 4 - 1, MIN_BYTES / 4, MIN_BYTES] {
-            let mut column = WideColumn::<u32>::zeros(n);
+            let mut column = WideColumn::zeros(n);
             assert_eq!(column.as_slice().len(), n);
             assert_eq!(matches!(column.0, Memory::Pages(_)), n * 4 >= MIN_BYTES);
             assert!(column.as_slice().iter().all(|value| *value == 0));
@@ -85,6 +84,6 @@ mod tests {
             drop(column);
             assert!(copy.as_slice().iter().copied().eq(numbers()), "{n}");
         }
-        assert_eq!(format!("{:?}", WideColumn::<u32>::zeros(2)), "[0, 0]");
+        assert_eq!(format!("{:?}", WideColumn::zeros(2)), "[0, 0]");
     }
 }

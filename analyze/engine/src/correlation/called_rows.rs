@@ -29,7 +29,7 @@ impl CallRun {
 #[derive(Debug, Clone, Default)]
 pub(super) struct CalledRows {
     /// Row of the launching API call; [`NONE_U32`] without one.
-    calls: WideColumn<u32>,
+    calls: WideColumn,
     n_launched: u64,
     /// Per part of the rows its runs; `None` where they are nearly as many as rows and not worth
     /// keeping.

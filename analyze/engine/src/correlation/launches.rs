@@ -4,17 +4,16 @@ use underspan_model::{TimestampNs, give_up_if_cancelled};
 
 use super::called_rows::CalledRows;
 use crate::WorkKind;
-use crate::wide_column::WideColumn;
 
 /// Columns of [`Launch`] rows, in the order of the calls.
 #[derive(Debug, Clone, Default)]
 pub struct LaunchTable {
     calls: Vec<u32>,
-    first_starts_ns: WideColumn<i64>,
+    first_starts_ns: Vec<i64>,
     /// Kernels, and everything, that each launched.
-    counts: WideColumn<[u32; 2]>,
+    counts: Vec<[u32; 2]>,
     /// One more than the row in this table, per API call; 0 for one that launched nothing.
-    row_of_call: WideColumn<u32>,
+    row_of_call: Vec<u32>,
 }
 
 /// One API call with the device work it launched.
@@ -43,12 +42,12 @@ impl LaunchTable {
 
     /// The row at `index`.
     pub fn get(&self, index: usize) -> Option<Launch> {
-        let [n_kernels, n_items] = *self.counts.as_slice().get(index)?;
+        let [n_kernels, n_items] = *self.counts.get(index)?;
         Some(Launch {
             call: *self.calls.get(index)?,
             n_kernels,
             n_items,
-            first_start: TimestampNs::from_ns(*self.first_starts_ns.as_slice().get(index)?),
+            first_start: TimestampNs::from_ns(*self.first_starts_ns.get(index)?),
         })
     }
 
@@ -59,27 +58,26 @@ impl LaunchTable {
 
     /// When the first work of an API call (row) started; `None` when it launched nothing.
     pub fn first_start_of(&self, call: u32) -> Option<TimestampNs> {
-        let row = self.row_of_call.as_slice().get(call as usize)?.checked_sub(1)?;
-        self.first_starts_ns.as_slice().get(row as usize).copied().map(TimestampNs::from_ns)
+        let row = self.row_of_call.get(call as usize)?.checked_sub(1)?;
+        self.first_starts_ns.get(row as usize).copied().map(TimestampNs::from_ns)
     }
 
     /// Calls that launched at least one kernel.
     pub fn n_launching_kernels(&self) -> u64 {
-        self.counts.as_slice().iter().filter(|[n_kernels, _]| *n_kernels > 0).count() as u64
+        self.counts.iter().filter(|[n_kernels, _]| *n_kernels > 0).count() as u64
     }
 
     /// Most kernels that one call launched.
     pub fn max_kernels(&self) -> u32 {
-        self.counts.as_slice().iter().map(|[n_kernels, _]| *n_kernels).max().unwrap_or(0)
+        self.counts.iter().map(|[n_kernels, _]| *n_kernels).max().unwrap_or(0)
     }
 
     /// Gathers what each of `n_calls` calls launched.
     pub(super) fn of(n_calls: usize, tables: &[CalledRows; 3], starts: [&[i64]; 3]) -> Self {
-        let mut row_of_call = WideColumn::zeros(n_calls);
-        let rows = row_of_call.as_mut_slice();
+        let mut rows = vec![0; n_calls];
         // First which calls there are, so that rows come in the order of the calls at once.
         for table in tables {
-            table.for_each_run(|run| rows[run.call as usize] = 1_u32);
+            table.for_each_run(|run| rows[run.call as usize] = 1);
         }
         let mut calls = Vec::with_capacity(rows.iter().filter(|row| **row > 0).count());
         for (call, row) in rows.iter_mut().enumerate().filter(|(_, row)| **row > 0) {
@@ -87,20 +85,18 @@ impl LaunchTable {
             *row = calls.len() as u32;
         }
         give_up_if_cancelled();
-        let mut first_starts_ns = WideColumn::zeros(calls.len());
-        let mut counts = WideColumn::<[u32; 2]>::zeros(calls.len());
-        let (first, all) = (first_starts_ns.as_mut_slice(), counts.as_mut_slice());
+        let (mut first, mut counts) = (vec![0; calls.len()], vec![[0_u32; 2]; calls.len()]);
         for (kind, (table, starts)) in tables.iter().zip(starts).enumerate() {
             let are_kernels = u32::from(kind == WorkKind::Kernel as usize);
             table.for_each_run(|run| {
                 let row = rows[run.call as usize] as usize - 1;
-                let [n_kernels, n_items] = &mut all[row];
+                let [n_kernels, n_items] = &mut counts[row];
                 let start: i64 = starts[run.first_row as usize];
                 first[row] = if *n_items == 0 { start } else { start.min(first[row]) };
                 *n_items = n_items.saturating_add(run.n);
                 *n_kernels = n_kernels.saturating_add(run.n * are_kernels);
             });
         }
-        Self { calls, first_starts_ns, counts, row_of_call }
+        Self { calls, first_starts_ns: first, counts, row_of_call: rows }
     }
 }

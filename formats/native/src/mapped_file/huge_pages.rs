@@ -3,7 +3,7 @@
 
 /// Columns shorter than this would hardly hold one aligned large page.
 #[cfg(target_os = "linux")]
-const MIN_LEN_BYTES: usize = 4 << 20;
+const MIN_LEN_BYTES: usize = 8 << 20;
 
 /// Asks for large pages under `values`, where the system has them and they are worth it. Nothing
 /// but speed depends on the answer.
