@@ -165,6 +165,31 @@ fn text_and_markdown_say_where_the_time_went() {
 }
 
 #[test]
+fn what_is_not_whole_is_explained_with_a_warning() {
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sample-traces/recorded-server.uspan");
+    let whole = stdout(&underspan(&["explain", sample, "--slowest", "1"]));
+    assert!(!whole.contains("Trust:"), "{whole}");
+    // Its largest part is less than half.
+    assert!(whole.contains("in all, the largest part of it"), "{whole}");
+
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let broken = folder.path().join("broken.uspan");
+    let mut bytes = std::fs::read(sample).expect("the sample");
+    bytes[50_000..50_004].fill(0xff);
+    std::fs::write(&broken, bytes).expect("a copy");
+    let text = stdout(&underspan(&["explain", &broken.to_string_lossy(), "--slowest", "1"]));
+    assert!(text.trim_start().starts_with("Trust: damaged"), "{text}");
+}
+
+#[test]
+fn requests_without_spans_get_a_verdict_that_says_why_there_is_none() {
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sample-traces/recorded-server.uspan");
+    let text = stdout(&underspan(&["analyze", sample]));
+    assert!(text.contains("INCONCLUSIVE"), "{text}");
+    assert!(text.contains("No request spans"), "{text}");
+}
+
+#[test]
 fn members_are_exported_once_per_step() {
     let (_folder, path) = investigation();
     let path = path.to_string_lossy();

@@ -94,10 +94,13 @@ fn idle_reason(timeline: &Timeline, analysis: &Analysis) -> Option<String> {
         ));
     }
     let (class, of_idle) = idle::main_class(analysis)?;
-    let launches = launch_advice(timeline, analysis);
+    let launches;
     let advice = match class {
         _ if share < ADVICE_MIN => "",
-        IdleClass::Launch => launches.as_str(),
+        IdleClass::Launch => {
+            launches = launch_advice(timeline, analysis);
+            &launches
+        }
         IdleClass::HostWork => " The host is the limit: look at what runs between the launches.",
         IdleClass::HostWait => " The host waits for results before it launches more.",
         IdleClass::Cut => " This says nothing about the server: record a longer window.",
@@ -109,10 +112,8 @@ fn idle_reason(timeline: &Timeline, analysis: &Analysis) -> Option<String> {
 /// What to do about idle time in which calls were under way: few long calls, others than launches,
 /// or indeed launches.
 fn launch_advice(timeline: &Timeline, analysis: &Analysis) -> String {
-    if let Some(calls) = LongCalls::of(timeline, analysis) {
-        return calls.advice();
-    }
-    other_calls(timeline, analysis).unwrap_or_else(|| {
+    let long_calls = LongCalls::of(timeline, analysis).map(|calls| calls.advice());
+    long_calls.or_else(|| other_calls(timeline, analysis)).unwrap_or_else(|| {
         " Launches are the limit: CUDA graphs or larger batches remove them.".to_owned()
     })
 }
